@@ -1,0 +1,1 @@
+"""The rules of the domain layer, specified by examples, properties and an independent oracle."""

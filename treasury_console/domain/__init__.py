@@ -1,0 +1,1 @@
+"""The rules of the treasury: money, two-phase commit, drift, audit. No input or output, standard library alone."""

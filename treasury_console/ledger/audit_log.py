@@ -1,0 +1,81 @@
+"""The audit log: appending to the hash chain, and reading it back.
+
+The chain has one head row, updated first, so that two writers cannot fork it on any database; `prev_hash` is unique as
+a second guard. Order is by `seq`, never by time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from treasury_console.domain.audit import (
+    AuditEvent,
+    AuditRecord,
+    ChainCheck,
+    Phase,
+    check_chain,
+    details_json,
+    event_hash,
+)
+from treasury_console.ledger.columns import AnyRow
+from treasury_console.ledger.treasury_tables import audit_events, audit_head
+
+
+def append_event(connection: Connection, record: AuditRecord) -> int:
+    """Append `record` in the caller's transaction and return its seq. Call it last: the head is locked until commit."""
+    seq = connection.execute(
+        update(audit_head).values(seq=audit_head.c.seq + 1).returning(audit_head.c.seq)
+    ).scalar_one()
+    prev_hash = connection.execute(select(audit_head.c.hash)).scalar_one()
+    this_hash = event_hash(seq, prev_hash, record)
+    connection.execute(
+        insert(audit_events).values(
+            seq=seq,
+            prev_hash=prev_hash,
+            hash=this_hash,
+            at=record.at,
+            actor=record.actor,
+            operation=record.operation,
+            phase=record.phase.value,
+            target=record.target,
+            approval=record.approval,
+            details=details_json(record.details),
+        )
+    )
+    connection.execute(update(audit_head).values(hash=this_hash))
+    return int(seq)
+
+
+def read_events(connection: Connection, *, target: str | None = None) -> Iterator[AuditEvent]:
+    """Yield events in seq order, of one `target` if given."""
+    query = select(audit_events).order_by(audit_events.c.seq)
+    if target is not None:
+        query = query.where(audit_events.c.target == target)
+    for row in connection.execute(query.execution_options(yield_per=1000)):
+        yield _event(row)
+
+
+def latest_events(connection: Connection, limit: int, *, target: str | None = None) -> list[AuditEvent]:
+    """Return the newest `limit` events, newest first, of one `target` if given."""
+    query = select(audit_events).order_by(audit_events.c.seq.desc()).limit(limit)
+    if target is not None:
+        query = query.where(audit_events.c.target == target)
+    return [_event(row) for row in connection.execute(query)]
+
+
+def verify_chain(connection: Connection) -> ChainCheck:
+    """Recompute the whole chain against its head."""
+    head = connection.execute(select(audit_head.c.seq, audit_head.c.hash)).one()
+    return check_chain(read_events(connection), (head.seq, head.hash))
+
+
+def _event(row: AnyRow) -> AuditEvent:
+    at: datetime = row.at
+    record = AuditRecord(
+        at, row.actor, row.operation, Phase(row.phase), row.target, row.approval, json.loads(row.details)
+    )
+    return AuditEvent(row.seq, row.prev_hash, row.hash, record)

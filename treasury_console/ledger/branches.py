@@ -1,0 +1,151 @@
+"""Branches on a shard: holds, the journal entries they become, and the witness of how each ended.
+
+The witness is `branch_log`: one row per ended branch, committed or rolled back. A rolled-back row is also a tombstone:
+while it stands the branch can never prepare (rule R6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from treasury_console.domain.accounts import Account
+from treasury_console.domain.transactions import BranchState
+from treasury_console.ledger.columns import AnyRow
+from treasury_console.ledger.database import insert_if_absent
+from treasury_console.ledger.shard_tables import branch_log, entries, holds
+
+_CHUNK = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A prepared branch: the durable yes vote, with all that its commit needs."""
+
+    txn_id: str
+    participant: str
+    currency: str
+    amount: int
+    contra: str | None
+    kind: str
+    reference: str
+    epoch: int
+    held_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBranch:
+    """What the shard knows of a branch: its state, and its hold while it is prepared."""
+
+    state: BranchState
+    hold: Hold | None = None
+    ended_at: datetime | None = None
+
+
+def place_hold(connection: Connection, hold: Hold) -> None:
+    """Store the yes vote."""
+    connection.execute(insert(holds).values(**_hold_values(hold)))
+
+
+def remove_hold(connection: Connection, txn_id: str, participant: str) -> None:
+    """Remove the hold of a branch that ends in this transaction."""
+    connection.execute(delete(holds).where(holds.c.txn_id == txn_id, holds.c.participant == participant))
+
+
+def log_outcome(
+    connection: Connection, txn_id: str, participant: str, epoch: int, state: BranchState, at: datetime
+) -> bool:
+    """Record that the branch ended as `state` unless an outcome is recorded; say whether this one was."""
+    values = {"txn_id": txn_id, "participant": participant, "epoch": epoch, "outcome": state.value, "ended_at": at}
+    return insert_if_absent(connection, branch_log, values)
+
+
+def append_entries(connection: Connection, hold: Hold, after: Account, at: datetime) -> None:
+    """Append the committed branch to the journal: the agent's entry, and the reserved owner's opposite one if any."""
+    common = {
+        "txn_id": hold.txn_id,
+        "currency": hold.currency,
+        "kind": hold.kind,
+        "reference": hold.reference,
+        "posted_at": at,
+        "effective_at": at,
+    }
+    rows = [
+        {
+            **common,
+            "agent_id": hold.participant,
+            "version": after.version,
+            "amount": hold.amount,
+            "balance_after": after.balance,
+        }
+    ]
+    if hold.contra is not None:
+        rows.append({**common, "agent_id": hold.contra, "version": None, "amount": -hold.amount, "balance_after": None})
+    connection.execute(insert(entries), rows)
+
+
+def read_branch(connection: Connection, txn_id: str, participant: str) -> StoredBranch:
+    """Return the state of one branch in this transaction's view."""
+    outcome = connection.execute(
+        select(branch_log.c.outcome, branch_log.c.ended_at).where(
+            branch_log.c.txn_id == txn_id, branch_log.c.participant == participant
+        )
+    ).one_or_none()
+    hold = connection.execute(
+        select(holds).where(holds.c.txn_id == txn_id, holds.c.participant == participant)
+    ).one_or_none()
+    return _stored(None if outcome is None else (outcome.outcome, outcome.ended_at), hold)
+
+
+def read_branches(connection: Connection, txn_ids: Sequence[str]) -> dict[tuple[str, str], StoredBranch]:
+    """Return every branch of `txn_ids` that the shard has a trace of, by (txn_id, participant)."""
+    found: dict[tuple[str, str], StoredBranch] = {}
+    for chunk in (txn_ids[start : start + _CHUNK] for start in range(0, len(txn_ids), _CHUNK)):
+        for hold in connection.execute(select(holds).where(holds.c.txn_id.in_(chunk))):
+            found[hold.txn_id, hold.participant] = _stored(None, hold)
+        for row in connection.execute(select(branch_log).where(branch_log.c.txn_id.in_(chunk))):
+            found[row.txn_id, row.participant] = _stored((row.outcome, row.ended_at), None)
+    return found
+
+
+def incoming_credits(connection: Connection, participant: str, currency: str) -> int:
+    """Return the sum of the credits that are prepared on the account."""
+    query = select(func.coalesce(func.sum(holds.c.amount), 0)).where(
+        holds.c.participant == participant, holds.c.currency == currency, holds.c.amount > 0
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def list_holds(connection: Connection) -> Iterator[Hold]:
+    """Yield every hold of the shard, by participant."""
+    for row in connection.execute(select(holds).order_by(holds.c.participant, holds.c.txn_id)):
+        yield _hold(row)
+
+
+def _stored(outcome: tuple[str, datetime] | None, hold: AnyRow | None) -> StoredBranch:
+    if outcome is not None:
+        return StoredBranch(BranchState(outcome[0]), None if hold is None else _hold(hold), outcome[1])
+    if hold is not None:
+        return StoredBranch(BranchState.PREPARED, _hold(hold))
+    return StoredBranch(BranchState.ACTIVE)
+
+
+def _hold(row: AnyRow) -> Hold:
+    return Hold(
+        row.txn_id,
+        row.participant,
+        row.currency,
+        row.amount,
+        row.contra,
+        row.kind,
+        row.reference,
+        row.epoch,
+        row.held_at,
+    )
+
+
+def _hold_values(hold: Hold) -> dict[str, object]:
+    return {name: getattr(hold, name) for name in Hold.__dataclass_fields__}

@@ -1,0 +1,150 @@
+"""A database of the treasury: how it is opened, written and read, and what its failures mean.
+
+`write()` takes the write lock at once, so that what was read is still true at commit. `snapshot()` shows one instant of
+the database however long it is read. A database that does not answer raises Unreachable: what it holds is unknown.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection as Connection
+from sqlalchemy import Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import QueuePool
+
+from treasury_console.domain.errors import ConfigurationError, Unreachable
+from treasury_console.domain.text import safe_text
+
+SQLITE_SCHEME = "sqlite:///"
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteOptions:
+    """How a SQLite file is used.
+
+    `synchronous` FULL makes a commit survive a power cut; OFF only a killed process (demo and simulation).
+    `busy_timeout` is in seconds. `query_only` makes the engine refuse every write.
+    """
+
+    synchronous: str = "FULL"
+    busy_timeout: float = 5.0
+    query_only: bool = False
+
+
+class Database:
+    """One database, under the name the configuration gives it."""
+
+    def __init__(self, name: str, engine: Engine, file: Path | None = None) -> None:
+        self.name = name
+        self.engine = engine
+        self.file = file
+        self._watch: Connection | None = None
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that holds the write lock; commit at the end, roll back on error."""
+        with self._failures_translated(), self.engine.connect() as connection:
+            connection.execution_options(treasury_begin="BEGIN IMMEDIATE")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Yield a connection whose reads all see the database as it is now, however long they take."""
+        with self._failures_translated(), self.engine.connect() as connection:
+            connection.execution_options(treasury_begin="BEGIN")
+            with connection.begin():
+                # SQLite fixes the snapshot at the first read, not at BEGIN.
+                connection.exec_driver_sql("SELECT 1 FROM sqlite_master LIMIT 1")
+                yield connection
+
+    def change_token(self) -> int:
+        """Return a number that differs from the last one if anyone committed a change since; costs microseconds.
+
+        SQLite: `PRAGMA data_version` on a connection that never writes.
+        """
+        with self._failures_translated():
+            if self._watch is None:
+                self._watch = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            return int(self._watch.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+    def close(self) -> None:
+        """Close every connection."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+        self.engine.dispose()
+
+    @contextmanager
+    def _failures_translated(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except (DBAPIError, PoolTimeout, sqlite3.Error, OSError) as error:
+            raise Unreachable(f"database {self.name} did not answer: {_reason(error)}") from error
+        except SQLAlchemyError as error:
+            raise Unreachable(f"database {self.name} cannot be used: {type(error).__name__}") from error
+
+
+def sqlite_path(url: str) -> Path:
+    """Return the file a `sqlite:///` URL names; raise ConfigurationError for any other URL."""
+    if not url.startswith(SQLITE_SCHEME) or len(url) == len(SQLITE_SCHEME):
+        raise ConfigurationError("a database URL must be like sqlite:////path/to/file.sqlite")
+    return Path(url.removeprefix(SQLITE_SCHEME))
+
+
+def open_database(name: str, url: str, options: SqliteOptions | None = None, *, create: bool = False) -> Database:
+    """Return the database at `url`. Nothing is connected yet; a missing file is an error unless `create`."""
+    path = sqlite_path(url)
+    return Database(name, _sqlite_engine(path, options or SqliteOptions(), create=create), path)
+
+
+def insert_if_absent(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Insert the row unless one with the same key is there; say whether it was inserted."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    inserted = connection.execute(dialect.insert(table).values(values).on_conflict_do_nothing())
+    return inserted.rowcount == 1
+
+
+def _sqlite_engine(path: Path, options: SqliteOptions, *, create: bool) -> Engine:
+    uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=options.busy_timeout, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA synchronous = {options.synchronous}")
+            if create:
+                connection.execute("PRAGMA journal_mode = WAL")
+            if options.query_only:
+                connection.execute("PRAGMA query_only = ON")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=4, max_overflow=16)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("treasury_begin", "BEGIN"))
+
+    return engine
+
+
+def _reason(error: BaseException) -> str:
+    """Return the driver's own first line: SQLAlchemy's message would add the statement and its parameters."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    text = str(cause).strip().splitlines()
+    return safe_text(text[0] if text else type(cause).__name__, 160)

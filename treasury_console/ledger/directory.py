@@ -1,0 +1,34 @@
+"""Which shard holds an agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from treasury_console.ledger.database import insert_if_absent
+from treasury_console.ledger.treasury_tables import agents
+
+
+def register_agent(connection: Connection, agent_id: str, shard: str, at: datetime) -> str:
+    """Place the agent on `shard` unless it has a shard already; return the shard it is on."""
+    insert_if_absent(connection, agents, {"agent_id": agent_id, "shard": shard, "opened_at": at})
+    return str(connection.execute(select(agents.c.shard).where(agents.c.agent_id == agent_id)).scalar_one())
+
+
+def shards_of(connection: Connection, agent_ids: Sequence[str]) -> dict[str, str]:
+    """Return the shard of each of `agent_ids` that exists."""
+    rows = connection.execute(select(agents.c.agent_id, agents.c.shard).where(agents.c.agent_id.in_(agent_ids)))
+    return {row.agent_id: row.shard for row in rows}
+
+
+def all_agents(connection: Connection) -> Iterable[tuple[str, str]]:
+    """Yield (agent, shard) of every agent, by agent."""
+    for row in connection.execute(select(agents.c.agent_id, agents.c.shard).order_by(agents.c.agent_id)):
+        yield row.agent_id, row.shard
+
+
+def count_agents(connection: Connection) -> int:
+    """Return how many agents there are."""
+    return int(connection.execute(select(func.count()).select_from(agents)).scalar_one())

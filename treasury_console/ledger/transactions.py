@@ -1,0 +1,322 @@
+"""The coordinator's log: transactions, votes, the once-only decision, confirmations.
+
+Every write of a coordinator carries its epoch and fails with Fenced when the transaction's epoch has moved on (rule
+R5). A decision is inserted if absent, so the first writer is the only one (rule R1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from treasury_console.domain.errors import Fenced
+from treasury_console.domain.transactions import (
+    Branch,
+    BranchVote,
+    Decision,
+    Kind,
+    RecordedDecision,
+    Transaction,
+    Vote,
+)
+from treasury_console.ledger.columns import AnyRow
+from treasury_console.ledger.database import insert_if_absent
+from treasury_console.ledger.treasury_tables import branches, coordinators, decisions, transactions
+
+_CHUNK = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Who took the transaction from its coordinator, and when."""
+
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRecord:
+    """A transaction as the coordinator's log has it."""
+
+    transaction: Transaction
+    votes: Mapping[str, BranchVote]
+    confirmed: frozenset[str]
+    decision: RecordedDecision | None
+    lease_until: datetime
+    fence: Fence | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedLegs:
+    """How many journal entries a transaction has on one shard once it is committed."""
+
+    txn_id: str
+    shard: str
+    currency: str
+    amount: int
+    legs: int
+    decision: Decision | None
+    created_at: datetime
+    finished: bool
+
+
+class IdempotencyKeyTaken(Exception):
+    """Another transaction has the idempotency key."""
+
+
+def create_transaction(connection: Connection, transaction: Transaction, request_digest: str) -> None:
+    """Insert the transaction and its branches; raise IdempotencyKeyTaken if its key is in use."""
+    try:
+        connection.execute(
+            insert(transactions).values(
+                txn_id=transaction.txn_id,
+                kind=transaction.kind.value,
+                currency=transaction.currency,
+                amount=transaction.amount,
+                reference=transaction.reference,
+                idempotency_key=transaction.idempotency_key,
+                request_digest=request_digest,
+                created_at=transaction.created_at,
+                coordinator_id=transaction.coordinator_id,
+                epoch=transaction.epoch,
+            )
+        )
+    except IntegrityError as error:
+        if transaction.idempotency_key is not None and "idempotency_key" in str(error.orig):
+            raise IdempotencyKeyTaken from error
+        raise
+    connection.execute(
+        insert(branches),
+        [
+            {
+                "txn_id": transaction.txn_id,
+                "position": position,
+                "participant": branch.participant,
+                "shard": branch.shard,
+                "amount": branch.amount,
+                "contra": branch.contra,
+            }
+            for position, branch in enumerate(transaction.branches)
+        ],
+    )
+
+
+def find_by_idempotency_key(connection: Connection, key: str) -> tuple[str, str] | None:
+    """Return (txn_id, request digest) of the transaction with this idempotency key, or None."""
+    row = connection.execute(
+        select(transactions.c.txn_id, transactions.c.request_digest).where(transactions.c.idempotency_key == key)
+    ).one_or_none()
+    return None if row is None else (row.txn_id, row.request_digest)
+
+
+def check_epoch(connection: Connection, txn_id: str, epoch: int) -> None:
+    """Raise Fenced unless the transaction is at `epoch`; keep it there until this transaction ends."""
+    still_mine = connection.execute(
+        update(transactions).where(transactions.c.txn_id == txn_id, transactions.c.epoch == epoch).values(epoch=epoch)
+    )
+    if still_mine.rowcount != 1:
+        raise Fenced(f"transaction {txn_id} was taken from epoch {epoch} by an operator; this writer must stop")
+
+
+def log_votes(connection: Connection, txn_id: str, epoch: int, votes: Mapping[str, BranchVote], at: datetime) -> None:
+    """Record the votes of the participants in `votes`."""
+    check_epoch(connection, txn_id, epoch)
+    for participant, vote in votes.items():
+        connection.execute(
+            update(branches)
+            .where(branches.c.txn_id == txn_id, branches.c.participant == participant)
+            .values(vote=vote.vote.value, vote_detail=vote.detail[:256], voted_at=at)
+        )
+
+
+def record_decision(
+    connection: Connection, txn_id: str, epoch: int, decision: RecordedDecision
+) -> tuple[RecordedDecision, bool]:
+    """Record `decision` if none is; return the one on record and whether this call recorded it."""
+    check_epoch(connection, txn_id, epoch)
+    won = insert_if_absent(
+        connection,
+        decisions,
+        {
+            "txn_id": txn_id,
+            "decision": decision.decision.value,
+            "decided_by": decision.decided_by,
+            "decided_at": decision.decided_at,
+            "approval": decision.approval,
+        },
+    )
+    if won:
+        return decision, True
+    row = connection.execute(select(decisions).where(decisions.c.txn_id == txn_id)).one()
+    return RecordedDecision(Decision(row.decision), row.decided_by, row.decided_at, row.approval), False
+
+
+def fence(connection: Connection, txn_id: str, epoch: int, by: str, at: datetime) -> bool:
+    """Move the transaction from `epoch` to the next (compare and set); say whether this call did."""
+    moved = connection.execute(
+        update(transactions)
+        .where(transactions.c.txn_id == txn_id, transactions.c.epoch == epoch)
+        .values(epoch=epoch + 1, fenced_by=by, fenced_at=at)
+    )
+    return moved.rowcount == 1
+
+
+def confirm_branches(connection: Connection, txn_id: str, participants: Iterable[str], at: datetime) -> None:
+    """Record that these branches ended as decided; a later confirmation does not move the first."""
+    connection.execute(
+        update(branches)
+        .where(
+            branches.c.txn_id == txn_id,
+            branches.c.participant.in_(list(participants)),
+            branches.c.confirmed_at.is_(None),
+        )
+        .values(confirmed_at=at)
+    )
+
+
+def finish_if_confirmed(connection: Connection, txn_id: str, at: datetime) -> bool:
+    """Mark the transaction finished if every branch is confirmed and it was not; say whether this call did."""
+    unconfirmed = select(branches.c.txn_id).where(branches.c.txn_id == txn_id, branches.c.confirmed_at.is_(None))
+    finished = connection.execute(
+        update(transactions)
+        .where(transactions.c.txn_id == txn_id, transactions.c.finished_at.is_(None), ~unconfirmed.exists())
+        .values(finished_at=at)
+    )
+    return finished.rowcount == 1
+
+
+def find_transaction(connection: Connection, txn_id: str) -> TransactionRecord | None:
+    """Return the record of one transaction, or None."""
+    records = _load(connection, _record_query().where(transactions.c.txn_id == txn_id))
+    return records[0] if records else None
+
+
+def find_transactions(connection: Connection, txn_ids: Sequence[str]) -> dict[str, TransactionRecord]:
+    """Return the records of those of `txn_ids` that exist."""
+    found: dict[str, TransactionRecord] = {}
+    for chunk in (txn_ids[start : start + _CHUNK] for start in range(0, len(txn_ids), _CHUNK)):
+        for record in _load(connection, _record_query().where(transactions.c.txn_id.in_(chunk))):
+            found[record.transaction.txn_id] = record
+    return found
+
+
+def list_pending(connection: Connection, *, created_before: datetime | None = None) -> list[TransactionRecord]:
+    """Return every unfinished transaction, oldest first."""
+    query = _record_query().where(transactions.c.finished_at.is_(None))
+    if created_before is not None:
+        query = query.where(transactions.c.created_at < created_before)
+    return _load(connection, query.order_by(transactions.c.created_at, transactions.c.txn_id))
+
+
+def list_all(connection: Connection) -> list[TransactionRecord]:
+    """Return every transaction, oldest first."""
+    return _load(connection, _record_query().order_by(transactions.c.created_at, transactions.c.txn_id))
+
+
+def expected_legs(connection: Connection) -> Iterator[ExpectedLegs]:
+    """Yield what every transaction should leave on each of its shards, by transaction."""
+    query = (
+        select(
+            transactions.c.txn_id,
+            branches.c.shard,
+            transactions.c.currency,
+            transactions.c.amount,
+            (func.count() + func.count(branches.c.contra)).label("legs"),
+            decisions.c.decision,
+            transactions.c.created_at,
+            transactions.c.finished_at,
+        )
+        .select_from(
+            transactions.join(branches, branches.c.txn_id == transactions.c.txn_id).outerjoin(
+                decisions, decisions.c.txn_id == transactions.c.txn_id
+            )
+        )
+        .group_by(
+            transactions.c.txn_id,
+            branches.c.shard,
+            transactions.c.currency,
+            transactions.c.amount,
+            decisions.c.decision,
+            transactions.c.created_at,
+            transactions.c.finished_at,
+        )
+        .order_by(transactions.c.txn_id)
+    )
+    for row in connection.execute(query.execution_options(yield_per=1000)):
+        decision = None if row.decision is None else Decision(row.decision)
+        yield ExpectedLegs(
+            row.txn_id,
+            row.shard,
+            row.currency,
+            row.amount,
+            int(row.legs),
+            decision,
+            row.created_at,
+            row.finished_at is not None,
+        )
+
+
+def _record_query() -> Select[*tuple[Any, ...]]:
+    return select(
+        transactions,
+        coordinators.c.lease_until,
+        decisions.c.decision,
+        decisions.c.decided_by,
+        decisions.c.decided_at,
+        decisions.c.approval,
+    ).select_from(
+        transactions.join(coordinators, coordinators.c.coordinator_id == transactions.c.coordinator_id).outerjoin(
+            decisions, decisions.c.txn_id == transactions.c.txn_id
+        )
+    )
+
+
+def _load(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[TransactionRecord]:
+    rows = connection.execute(query).all()
+    branch_rows: dict[str, list[AnyRow]] = {}
+    txn_ids = [row.txn_id for row in rows]
+    for chunk in (txn_ids[start : start + _CHUNK] for start in range(0, len(txn_ids), _CHUNK)):
+        for branch in connection.execute(
+            select(branches).where(branches.c.txn_id.in_(chunk)).order_by(branches.c.txn_id, branches.c.position)
+        ):
+            branch_rows.setdefault(branch.txn_id, []).append(branch)
+    return [_record(row, branch_rows.get(row.txn_id, [])) for row in rows]
+
+
+def _record(row: AnyRow, branch_rows: Sequence[AnyRow]) -> TransactionRecord:
+    transaction = Transaction(
+        txn_id=row.txn_id,
+        kind=Kind(row.kind),
+        currency=row.currency,
+        amount=row.amount,
+        reference=row.reference,
+        created_at=row.created_at,
+        coordinator_id=row.coordinator_id,
+        epoch=row.epoch,
+        branches=tuple(
+            Branch(branch.participant, branch.shard, branch.amount, branch.contra) for branch in branch_rows
+        ),
+        idempotency_key=row.idempotency_key,
+    )
+    decision = None
+    if row.decision is not None:
+        decision = RecordedDecision(Decision(row.decision), row.decided_by, row.decided_at, row.approval)
+    return TransactionRecord(
+        transaction,
+        {
+            branch.participant: BranchVote(Vote(branch.vote), branch.vote_detail or "")
+            for branch in branch_rows
+            if branch.vote is not None
+        },
+        frozenset(branch.participant for branch in branch_rows if branch.confirmed_at is not None),
+        decision,
+        row.lease_until,
+        Fence(row.fenced_by, row.fenced_at) if row.fenced_by is not None else None,
+        row.finished_at,
+    )

@@ -1,0 +1,410 @@
+"""Reconciliation: every check over the whole treasury as of a day, or over one agent's last days.
+
+The treasury database is read first and each shard in one snapshot after it. So every transaction that was finished in
+the treasury's snapshot shows all its legs; one that was not is in flight, explained and no drift; and one that the
+snapshot does not know is looked up again. Integrity checks look at the whole journal; the cut only says as of when
+balances are stated.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from treasury_console.domain.audit import Phase
+from treasury_console.domain.drift import Cause, Check, Finding, InFlight, RunStatus
+from treasury_console.domain.durations import end_of_utc_day
+from treasury_console.domain.errors import InvalidRequest
+from treasury_console.domain.transactions import Decision
+from treasury_console.ledger.audit_log import append_event
+from treasury_console.ledger.branches import Hold, list_holds
+from treasury_console.ledger.database import Connection
+from treasury_console.ledger.journal import (
+    JournalEntry,
+    TransactionLegs,
+    account_sums,
+    count_agents_with_accounts,
+    count_entries,
+    currency_totals,
+    entries_of,
+    entries_of_transaction,
+    entries_with_amount,
+    entries_without_account,
+    running_balance_breaks,
+    transaction_legs,
+)
+from treasury_console.ledger.runs import RunRecord, record_run
+from treasury_console.ledger.transactions import ExpectedLegs, expected_legs, find_transactions, list_pending
+from treasury_console.operations.accounts import locate_agents, shard_of_agent
+from treasury_console.operations.treasury import Treasury
+from treasury_console.operations.verification import account_findings, running_balance_finding, verify_accounts
+
+FULL, AGENT = "full", "agent"
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """A finished run: its record, what it found and what it explains.
+
+    `stuck` are the transactions pending longer than the threshold, which the runbook's daily check names. `entries`
+    are those of a spot check's window.
+    """
+
+    run: RunRecord
+    findings: tuple[Finding, ...]
+    in_flight: tuple[InFlight, ...]
+    stuck: tuple[str, ...]
+    entries: tuple[JournalEntry, ...] = field(default=())
+
+
+@dataclass(slots=True)
+class _Ledgers:
+    """The snapshots of one run: the treasury's, and each shard's taken after it."""
+
+    treasury: Connection
+    shards: Mapping[str, Connection]
+
+
+@dataclass(slots=True)
+class _TransactionCheck:
+    """What T1 makes of the journal: findings, what is in flight, and the sums that explains per currency."""
+
+    findings: list[Finding] = field(default_factory=list)
+    in_flight: list[InFlight] = field(default_factory=list)
+    explained: Counter[str] = field(default_factory=Counter)
+    unknown: dict[str, list[tuple[str, TransactionLegs]]] = field(default_factory=dict)
+
+
+def reconcile_full(
+    treasury: Treasury, day: date | None = None, *, on_progress: Progress = lambda _message: None
+) -> Reconciliation:
+    """Check everything, balances stated as of the end of the UTC `day` (default: now), and record the run.
+
+    Raise InvalidRequest for a day that has not begun, Unreachable when any database does not answer: a run over part of
+    the treasury would prove nothing.
+    """
+    treasury.require_write("recording a reconciliation run")
+    started = treasury.clock()
+    if day is not None and day > started.date():
+        raise InvalidRequest(f"{day} has not begun in UTC, so it cannot be reconciled yet")
+    cut = end_of_utc_day(day) if day is not None and day < started.date() else None
+    with ExitStack() as stack:
+        ledgers = _open_ledgers(treasury, stack)
+        on_progress("Checking balances")
+        findings = [finding for shard in ledgers.shards.values() for finding in _balance_findings(shard, cut)]
+        on_progress("Checking transactions")
+        checked = _check_transactions(treasury, ledgers)
+        findings += checked.findings
+        on_progress("Checking holds")
+        findings += _hold_findings(treasury, ledgers)
+        findings += _global_findings(ledgers, checked.explained)
+        agents = sum(count_agents_with_accounts(shard) for shard in ledgers.shards.values())
+        entries = sum(count_entries(shard, cut=cut) for shard in ledgers.shards.values())
+        stuck = _stuck(treasury, ledgers.treasury, started)
+    return _recorded(
+        treasury,
+        scope=FULL,
+        subject="",
+        as_of=cut or started,
+        started=started,
+        agents=agents,
+        entries=entries,
+        findings=findings,
+        in_flight=checked.in_flight,
+        stuck=stuck,
+    )
+
+
+def reconcile_agent(treasury: Treasury, agent_id: str, last: timedelta) -> Reconciliation:
+    """Check one agent's accounts, and the transactions of its entries in the last `last`; record the run.
+
+    Raise UnknownId for an agent that does not exist.
+    """
+    treasury.require_write("recording a reconciliation run")
+    if last <= timedelta(0):
+        raise InvalidRequest("the window of a spot check must be longer than zero")
+    home = locate_agents(treasury, [agent_id])[agent_id]
+    shard_of_agent(treasury, agent_id, home)
+    started = treasury.clock()
+    with ExitStack() as stack:
+        ledgers = _open_ledgers(treasury, stack)
+        shard = ledgers.shards[home]
+        findings = [finding for account in verify_accounts(shard, home, [agent_id]) for finding in account.findings]
+        window = entries_of(shard, agent_id, since=started - last)
+        checked = _check_transactions(treasury, ledgers, sorted({entry.txn_id for entry in window}))
+        findings += checked.findings
+        stuck = _stuck(treasury, ledgers.treasury, started, participant=agent_id)
+    return _recorded(
+        treasury,
+        scope=AGENT,
+        subject=agent_id,
+        as_of=started,
+        started=started,
+        agents=1,
+        entries=len(window),
+        findings=findings,
+        in_flight=checked.in_flight,
+        stuck=stuck,
+        window=window,
+    )
+
+
+def _open_ledgers(treasury: Treasury, stack: ExitStack) -> _Ledgers:
+    first = stack.enter_context(treasury.store.snapshot())
+    shards = {name: stack.enter_context(shard.database.snapshot()) for name, shard in sorted(treasury.shards.items())}
+    return _Ledgers(first, shards)
+
+
+def _balance_findings(shard: Connection, cut: datetime | None) -> Iterator[Finding]:
+    """B1, B2, H1 (amounts) and B3 on one shard."""
+    for sums in account_sums(shard, cut=cut, only_mismatches=True):
+        yield from account_findings(shard, sums)
+    for sums in entries_without_account(shard):
+        yield from account_findings(shard, sums)
+    for broken in running_balance_breaks(shard):
+        yield running_balance_finding(broken)
+
+
+def _check_transactions(
+    treasury: Treasury, ledgers: _Ledgers, txn_ids: Sequence[str] | None = None
+) -> _TransactionCheck:
+    """T1 over every transaction, or over `txn_ids`: one pass over the treasury's and the shards' lists side by side."""
+    checked = _TransactionCheck()
+    wanted = None if txn_ids is None else set(txn_ids)
+    for txn_id, expected, actual in _side_by_side(ledgers, txn_ids):
+        if wanted is not None and txn_id not in wanted:
+            continue
+        if not expected:
+            checked.unknown[txn_id] = actual
+        elif not expected[0].finished:
+            _note_in_flight(checked, expected[0], actual)
+        else:
+            finding = _transaction_finding(ledgers, expected, actual)
+            if finding is not None:
+                checked.findings.append(finding)
+    _look_up_unknown(treasury, ledgers, checked)
+    return checked
+
+
+def _side_by_side(
+    ledgers: _Ledgers, txn_ids: Sequence[str] | None
+) -> Iterator[tuple[str, list[ExpectedLegs], list[tuple[str, TransactionLegs]]]]:
+    """Yield each transaction with what the record expects and what the shards show."""
+
+    def recorded() -> Iterator[tuple[str, str, ExpectedLegs | TransactionLegs]]:
+        for row in expected_legs(ledgers.treasury):
+            yield row.txn_id, "", row
+
+    def posted(name: str) -> Iterator[tuple[str, str, ExpectedLegs | TransactionLegs]]:
+        for row in transaction_legs(ledgers.shards[name], txn_ids):
+            yield row.txn_id, name, row
+
+    merged = heapq.merge(recorded(), *(posted(name) for name in ledgers.shards), key=lambda row: row[0])
+    for txn_id, rows in itertools.groupby(merged, key=lambda row: row[0]):
+        expected: list[ExpectedLegs] = []
+        actual: list[tuple[str, TransactionLegs]] = []
+        for _, shard, row in rows:
+            if isinstance(row, ExpectedLegs):
+                expected.append(row)
+            else:
+                actual.append((shard, row))
+        yield txn_id, expected, actual
+
+
+def _note_in_flight(
+    checked: _TransactionCheck, record: ExpectedLegs, actual: Sequence[tuple[str, TransactionLegs]]
+) -> None:
+    if not actual:
+        return
+    checked.in_flight.append(InFlight(record.txn_id, record.currency, record.amount, record.created_at))
+    for _, legs in actual:
+        checked.explained[legs.currency] += legs.total
+
+
+def _transaction_finding(
+    ledgers: _Ledgers, expected: Sequence[ExpectedLegs], actual: Sequence[tuple[str, TransactionLegs]]
+) -> Finding | None:
+    record = expected[0]
+    total = sum(legs.total for _, legs in actual)
+    if record.decision is not Decision.COMMIT:
+        if not actual:
+            return None
+        problem = "it was rolled back, yet it has entries"
+    else:
+        wanted = {(row.shard, row.currency): row.legs for row in expected}
+        found = {(shard, legs.currency): legs.legs for shard, legs in actual}
+        if wanted == found and total == 0:
+            return None
+        problem = f"{sum(found.values())} of {sum(wanted.values())} entries are there"
+    participant, amount = _missing_leg(ledgers, record)
+    lost_credit = amount > 0 and total == -amount
+    return Finding(
+        Check.TRANSACTION,
+        participant,
+        record.currency,
+        expected=0,
+        actual=total,
+        cause=Cause.ORPHANED_DEBIT if lost_credit else Cause.UNKNOWN,
+        score=90 if lost_credit else 0,
+        evidence=(f"{record.txn_id}: {problem}",),
+        subject=record.txn_id,
+    )
+
+
+def _missing_leg(ledgers: _Ledgers, record: ExpectedLegs) -> tuple[str, int]:
+    """Return the participant whose entry is missing or wrong, and its amount on record; ("", 0) if there is none."""
+    known = find_transactions(ledgers.treasury, [record.txn_id])[record.txn_id]
+    for branch in known.transaction.branches:
+        shard = ledgers.shards.get(branch.shard)
+        posted = {} if shard is None else dict(entries_of_transaction(shard, record.txn_id))
+        if posted.get(branch.participant) != branch.amount:
+            return branch.participant, branch.amount
+    return "", 0
+
+
+def _look_up_unknown(treasury: Treasury, ledgers: _Ledgers, checked: _TransactionCheck) -> None:
+    """Tell transactions created after the treasury's snapshot (skew) from entries that no transaction made."""
+    if not checked.unknown:
+        return
+    with treasury.store.snapshot() as newer:
+        created_since = find_transactions(newer, list(checked.unknown))
+    for txn_id, actual in checked.unknown.items():
+        if txn_id in created_since:
+            transaction = created_since[txn_id].transaction
+            checked.in_flight.append(InFlight(txn_id, transaction.currency, transaction.amount, transaction.created_at))
+            for _, legs in actual:
+                checked.explained[legs.currency] += legs.total
+        else:
+            checked.findings += [_stray_finding(ledgers.shards[shard], legs) for shard, legs in actual]
+
+
+def _stray_finding(shard: Connection, legs: TransactionLegs) -> Finding:
+    """Entries that belong to no transaction; a credit that repeats an earlier one is a duplicate."""
+    posted = entries_of_transaction(shard, legs.txn_id)
+    agent_id, amount = next(((owner, amount) for owner, amount in posted if not owner.startswith("@")), ("", 0))
+    twins = [
+        entry
+        for entry in entries_with_amount(shard, agent_id, legs.currency, [amount])
+        if entry.txn_id != legs.txn_id and amount > 0
+    ]
+    return Finding(
+        Check.TRANSACTION,
+        agent_id,
+        legs.currency,
+        expected=0,
+        actual=legs.total,
+        cause=Cause.DUPLICATE_CREDIT if twins else Cause.UNKNOWN,
+        score=80 if twins else 0,
+        evidence=(
+            f"{legs.txn_id}: {legs.legs} entries without a transaction",
+            *(
+                f"the same amount was credited by {twin.txn_id} at {twin.posted_at:%Y-%m-%d %H:%M:%S}Z"
+                for twin in twins
+            ),
+        ),
+        subject=legs.txn_id,
+    )
+
+
+def _hold_findings(treasury: Treasury, ledgers: _Ledgers) -> list[Finding]:
+    """H1: no hold is left of a transaction that has ended or that nobody started."""
+    held = [hold for shard in ledgers.shards.values() for hold in list_holds(shard)]
+    known = find_transactions(ledgers.treasury, sorted({hold.txn_id for hold in held}))
+    unknown = sorted({hold.txn_id for hold in held} - set(known))
+    if unknown:
+        with treasury.store.snapshot() as newer:
+            created_since = find_transactions(newer, unknown)
+        held = [hold for hold in held if hold.txn_id not in created_since]
+    return [
+        _hold_finding(hold, "the transaction has ended" if hold.txn_id in known else "no such transaction exists")
+        for hold in held
+        if hold.txn_id not in known or known[hold.txn_id].finished_at is not None
+    ]
+
+
+def _hold_finding(hold: Hold, problem: str) -> Finding:
+    return Finding(
+        Check.HOLDS,
+        hold.participant,
+        hold.currency,
+        expected=0,
+        actual=abs(hold.amount),
+        cause=Cause.COORDINATOR_FAILURE,
+        score=90,
+        evidence=(f"hold of {hold.txn_id} since {hold.held_at:%Y-%m-%d %H:%M:%S}Z: {problem}",),
+        subject=hold.txn_id,
+    )
+
+
+def _global_findings(ledgers: _Ledgers, explained: Mapping[str, int]) -> list[Finding]:
+    """G1: all entries of a currency sum to zero, apart from transactions in flight."""
+    totals: Counter[str] = Counter()
+    for shard in ledgers.shards.values():
+        totals.update(currency_totals(shard))
+    return [
+        Finding(
+            Check.GLOBAL,
+            "",
+            currency,
+            expected=0,
+            actual=total - explained.get(currency, 0),
+            evidence=(f"sum of all entries {total}, in flight {explained.get(currency, 0)}",),
+        )
+        for currency, total in sorted(totals.items())
+        if total != explained.get(currency, 0)
+    ]
+
+
+def _stuck(
+    treasury: Treasury, connection: Connection, now: datetime, participant: str | None = None
+) -> tuple[str, ...]:
+    pending = list_pending(connection, created_before=now - treasury.settings.pending_after)
+    return tuple(
+        record.transaction.txn_id
+        for record in pending
+        if participant is None or participant in record.transaction.participants
+    )
+
+
+def _recorded(
+    treasury: Treasury,
+    *,
+    scope: str,
+    subject: str,
+    as_of: datetime,
+    started: datetime,
+    agents: int,
+    entries: int,
+    findings: Sequence[Finding],
+    in_flight: Sequence[InFlight],
+    stuck: tuple[str, ...],
+    window: Sequence[JournalEntry] = (),
+) -> Reconciliation:
+    """Store the run, its findings and its audit event in one transaction."""
+    finished = treasury.clock()
+    unique = {finding.finding_id: finding for finding in findings}
+    status = RunStatus.DRIFT if unique else RunStatus.PENDING if stuck else RunStatus.CLEAN
+    run = RunRecord(
+        treasury.ids.new("run", finished),
+        scope,
+        subject,
+        as_of,
+        started,
+        finished,
+        status,
+        agents,
+        entries,
+        len(in_flight),
+        treasury.actor,
+    )
+    with treasury.store.write() as connection:
+        record_run(connection, run, list(unique.values()))
+        details = {"scope": scope, "subject": subject, "status": status.value, "findings": len(unique)}
+        append_event(connection, treasury.audit_record("reconcile", Phase.OUTCOME, run.run_id, details=details))
+    return Reconciliation(run, tuple(unique.values()), tuple(in_flight), stuck, tuple(window))

@@ -1,0 +1,90 @@
+"""`init`: bring every configured database to the newest schema and give it its identity. Safe to repeat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from treasury_console.configuration import Settings
+from treasury_console.domain.audit import Phase
+from treasury_console.domain.errors import ConfigurationError, Unreachable
+from treasury_console.domain.text import safe_text
+from treasury_console.ledger.database import Database
+from treasury_console.ledger.schema import (
+    NEWEST_VERSION,
+    SchemaKind,
+    ShardIdentity,
+    ensure_shard_identity,
+    ensure_treasury_identity,
+    migrate,
+    schema_version,
+)
+from treasury_console.operations.treasury import Treasury, open_treasury
+
+
+@dataclass(frozen=True, slots=True)
+class InitialisedDatabase:
+    """A database after `init`: the version it was at (None if new) and the one it is at."""
+
+    name: str
+    version_before: str | None
+    version: str
+
+
+def initialise(settings: Settings) -> list[InitialisedDatabase]:
+    """Create or migrate every database; raise Unreachable or ConfigurationError for the first that cannot be."""
+    with open_treasury(settings, create=True, check_schema=False) as treasury:
+        treasury.require_write("init")
+        for database in (treasury.store, *(shard.database for shard in treasury.shards.values())):
+            _make_folder(database)
+        done = [_migrated(treasury.store, SchemaKind.TREASURY)]
+        with treasury.store.write() as connection:
+            treasury_id = ensure_treasury_identity(
+                connection, treasury.ids.new("treasury", treasury.clock()), treasury.clock()
+            )
+        for shard in treasury.shards.values():
+            done.append(_migrated(shard.database, SchemaKind.SHARD))
+            identity = ShardIdentity(treasury.ids.new("shard", treasury.clock()), shard.name, treasury_id)
+            with shard.database.write() as connection:
+                ensure_shard_identity(connection, identity, treasury.clock())
+        if any(database.version_before != database.version for database in done):
+            _audit_initialisation(treasury, treasury_id, done)
+        return done
+
+
+def needs_initialising(settings: Settings) -> list[str]:
+    """Return the names of the databases that are missing, empty or at an older schema."""
+    with open_treasury(settings, check_schema=False) as treasury:
+        databases = [(treasury.store, SchemaKind.TREASURY)]
+        databases += [(shard.database, SchemaKind.SHARD) for shard in treasury.shards.values()]
+        return [
+            database.name for database, kind in databases if (schema_version(database) or "") < NEWEST_VERSION[kind]
+        ]
+
+
+def _migrated(database: Database, kind: SchemaKind) -> InitialisedDatabase:
+    before = schema_version(database)
+    if before is not None and before > NEWEST_VERSION[kind]:
+        raise ConfigurationError(
+            f"database {database.name} is at schema {before}, newer than this program knows; upgrade the program"
+        )
+    if before != NEWEST_VERSION[kind]:
+        migrate(database, kind)
+    return InitialisedDatabase(database.name, before, NEWEST_VERSION[kind])
+
+
+def _audit_initialisation(treasury: Treasury, treasury_id: str, done: list[InitialisedDatabase]) -> None:
+    versions = [f"{database.name} {database.version_before or 'new'} -> {database.version}" for database in done]
+    treasury.audit("init", Phase.OUTCOME, treasury_id, details={"databases": versions})
+
+
+def _make_folder(database: Database) -> None:
+    if database.file is None:
+        return
+    folder: Path = database.file.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unreachable(
+            f"the folder {safe_text(str(folder), 120)} of database {database.name} cannot be made: {error.strerror}"
+        ) from None
