@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from treasury_console.domain.audit import (
     AuditEvent,
@@ -24,29 +24,32 @@ from treasury_console.domain.audit import (
 from treasury_console.ledger.columns import AnyRow
 from treasury_console.ledger.treasury_tables import audit_events, audit_head
 
+# Built once: building a statement costs more than running it.
+_ADVANCE_HEAD = update(audit_head).values(seq=audit_head.c.seq + 1).returning(audit_head.c.seq, audit_head.c.hash)
+_INSERT_EVENT = insert(audit_events)
+_SET_HEAD_HASH = update(audit_head).values(hash=bindparam("new_hash"))
+
 
 def append_event(connection: Connection, record: AuditRecord) -> int:
     """Append `record` in the caller's transaction and return its seq. Call it last: the head is locked until commit."""
-    seq = connection.execute(
-        update(audit_head).values(seq=audit_head.c.seq + 1).returning(audit_head.c.seq)
-    ).scalar_one()
-    prev_hash = connection.execute(select(audit_head.c.hash)).scalar_one()
+    seq, prev_hash = connection.execute(_ADVANCE_HEAD).one()
     this_hash = event_hash(seq, prev_hash, record)
     connection.execute(
-        insert(audit_events).values(
-            seq=seq,
-            prev_hash=prev_hash,
-            hash=this_hash,
-            at=record.at,
-            actor=record.actor,
-            operation=record.operation,
-            phase=record.phase.value,
-            target=record.target,
-            approval=record.approval,
-            details=details_json(record.details),
-        )
+        _INSERT_EVENT,
+        {
+            "seq": seq,
+            "prev_hash": prev_hash,
+            "hash": this_hash,
+            "at": record.at,
+            "actor": record.actor,
+            "operation": record.operation,
+            "phase": record.phase.value,
+            "target": record.target,
+            "approval": record.approval,
+            "details": details_json(record.details),
+        },
     )
-    connection.execute(update(audit_head).values(hash=this_hash))
+    connection.execute(_SET_HEAD_HASH, {"new_hash": this_hash})
     return int(seq)
 
 

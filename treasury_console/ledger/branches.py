@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from treasury_console.domain.accounts import Account
 from treasury_console.domain.transactions import BranchState
@@ -19,6 +19,21 @@ from treasury_console.ledger.database import insert_if_absent
 from treasury_console.ledger.shard_tables import branch_log, entries, holds
 
 _CHUNK = 400
+
+# The statements of the hot path are built once: building one costs more than running it.
+_INSERT_HOLD = insert(holds)
+_INSERT_ENTRIES = insert(entries)
+_THIS_HOLD = (holds.c.txn_id == bindparam("of_txn"), holds.c.participant == bindparam("of_participant"))
+_FIND_HOLD = select(holds).where(*_THIS_HOLD)
+_DELETE_HOLD = delete(holds).where(*_THIS_HOLD)
+_FIND_OUTCOME = select(branch_log.c.outcome, branch_log.c.ended_at).where(
+    branch_log.c.txn_id == bindparam("of_txn"), branch_log.c.participant == bindparam("of_participant")
+)
+_INCOMING_CREDITS = select(func.coalesce(func.sum(holds.c.amount), 0)).where(
+    holds.c.participant == bindparam("of_participant"),
+    holds.c.currency == bindparam("in_currency"),
+    holds.c.amount > 0,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +62,12 @@ class StoredBranch:
 
 def place_hold(connection: Connection, hold: Hold) -> None:
     """Store the yes vote."""
-    connection.execute(insert(holds).values(**_hold_values(hold)))
+    connection.execute(_INSERT_HOLD, _hold_values(hold))
 
 
 def remove_hold(connection: Connection, txn_id: str, participant: str) -> None:
     """Remove the hold of a branch that ends in this transaction."""
-    connection.execute(delete(holds).where(holds.c.txn_id == txn_id, holds.c.participant == participant))
+    connection.execute(_DELETE_HOLD, {"of_txn": txn_id, "of_participant": participant})
 
 
 def log_outcome(
@@ -84,19 +99,14 @@ def append_entries(connection: Connection, hold: Hold, after: Account, at: datet
     ]
     if hold.contra is not None:
         rows.append({**common, "agent_id": hold.contra, "version": None, "amount": -hold.amount, "balance_after": None})
-    connection.execute(insert(entries), rows)
+    connection.execute(_INSERT_ENTRIES, rows)
 
 
 def read_branch(connection: Connection, txn_id: str, participant: str) -> StoredBranch:
     """Return the state of one branch in this transaction's view."""
-    outcome = connection.execute(
-        select(branch_log.c.outcome, branch_log.c.ended_at).where(
-            branch_log.c.txn_id == txn_id, branch_log.c.participant == participant
-        )
-    ).one_or_none()
-    hold = connection.execute(
-        select(holds).where(holds.c.txn_id == txn_id, holds.c.participant == participant)
-    ).one_or_none()
+    this_branch = {"of_txn": txn_id, "of_participant": participant}
+    outcome = connection.execute(_FIND_OUTCOME, this_branch).one_or_none()
+    hold = connection.execute(_FIND_HOLD, this_branch).one_or_none()
     return _stored(None if outcome is None else (outcome.outcome, outcome.ended_at), hold)
 
 
@@ -113,10 +123,8 @@ def read_branches(connection: Connection, txn_ids: Sequence[str]) -> dict[tuple[
 
 def incoming_credits(connection: Connection, participant: str, currency: str) -> int:
     """Return the sum of the credits that are prepared on the account."""
-    query = select(func.coalesce(func.sum(holds.c.amount), 0)).where(
-        holds.c.participant == participant, holds.c.currency == currency, holds.c.amount > 0
-    )
-    return int(connection.execute(query).scalar_one())
+    account = {"of_participant": participant, "in_currency": currency}
+    return int(connection.execute(_INCOMING_CREDITS, account).scalar_one())
 
 
 def list_holds(connection: Connection) -> Iterator[Hold]:

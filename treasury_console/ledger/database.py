@@ -10,11 +10,12 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection as Connection
-from sqlalchemy import Engine, Table, create_engine, event
+from sqlalchemy import Engine, Executable, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -110,9 +111,14 @@ def open_database(name: str, url: str, options: SqliteOptions | None = None, *, 
 
 def insert_if_absent(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert the row unless one with the same key is there; say whether it was inserted."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    inserted = connection.execute(dialect.insert(table).values(values).on_conflict_do_nothing())
-    return inserted.rowcount == 1
+    return connection.execute(_insert_or_nothing(table, connection.dialect.name), dict(values)).rowcount == 1
+
+
+@cache
+def _insert_or_nothing(table: Table, dialect: str) -> Executable:
+    if dialect == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()
 
 
 def _sqlite_engine(path: Path, options: SqliteOptions, *, create: bool) -> Engine:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from treasury_console.ledger.database import insert_if_absent
 from treasury_console.ledger.treasury_tables import agents
+
+_SHARDS_OF = select(agents.c.agent_id, agents.c.shard).where(
+    agents.c.agent_id.in_(bindparam("of_agents", expanding=True))
+)
 
 
 def register_agent(connection: Connection, agent_id: str, shard: str, at: datetime) -> str:
@@ -19,7 +23,7 @@ def register_agent(connection: Connection, agent_id: str, shard: str, at: dateti
 
 def shards_of(connection: Connection, agent_ids: Sequence[str]) -> dict[str, str]:
     """Return the shard of each of `agent_ids` that exists."""
-    rows = connection.execute(select(agents.c.agent_id, agents.c.shard).where(agents.c.agent_id.in_(agent_ids)))
+    rows = connection.execute(_SHARDS_OF, {"of_agents": list(agent_ids)})
     return {row.agent_id: row.shard for row in rows}
 
 

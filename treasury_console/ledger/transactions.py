@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from treasury_console.domain.errors import Fenced
@@ -29,6 +29,40 @@ from treasury_console.ledger.database import insert_if_absent
 from treasury_console.ledger.treasury_tables import branches, coordinators, decisions, transactions
 
 _CHUNK = 400
+
+# The statements of the hot path are built once: building one costs more than running it.
+_INSERT_TRANSACTION = insert(transactions)
+_INSERT_BRANCHES = insert(branches)
+_CHECK_EPOCH = (
+    update(transactions)
+    .where(transactions.c.txn_id == bindparam("of_txn"), transactions.c.epoch == bindparam("at_epoch"))
+    .values(epoch=transactions.c.epoch)
+)
+_LOG_VOTE = (
+    update(branches)
+    .where(branches.c.txn_id == bindparam("of_txn"), branches.c.participant == bindparam("of_participant"))
+    .values(vote=bindparam("new_vote"), vote_detail=bindparam("new_detail"), voted_at=bindparam("at"))
+)
+_CONFIRM_BRANCHES = (
+    update(branches)
+    .where(
+        branches.c.txn_id == bindparam("of_txn"),
+        branches.c.participant.in_(bindparam("of_participants", expanding=True)),
+        branches.c.confirmed_at.is_(None),
+    )
+    .values(confirmed_at=bindparam("at"))
+)
+_FINISH = (
+    update(transactions)
+    .where(
+        transactions.c.txn_id == bindparam("of_txn"),
+        transactions.c.finished_at.is_(None),
+        ~select(branches.c.txn_id)
+        .where(branches.c.txn_id == bindparam("of_txn"), branches.c.confirmed_at.is_(None))
+        .exists(),
+    )
+    .values(finished_at=bindparam("at"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +108,26 @@ def create_transaction(connection: Connection, transaction: Transaction, request
     """Insert the transaction and its branches; raise IdempotencyKeyTaken if its key is in use."""
     try:
         connection.execute(
-            insert(transactions).values(
-                txn_id=transaction.txn_id,
-                kind=transaction.kind.value,
-                currency=transaction.currency,
-                amount=transaction.amount,
-                reference=transaction.reference,
-                idempotency_key=transaction.idempotency_key,
-                request_digest=request_digest,
-                created_at=transaction.created_at,
-                coordinator_id=transaction.coordinator_id,
-                epoch=transaction.epoch,
-            )
+            _INSERT_TRANSACTION,
+            {
+                "txn_id": transaction.txn_id,
+                "kind": transaction.kind.value,
+                "currency": transaction.currency,
+                "amount": transaction.amount,
+                "reference": transaction.reference,
+                "idempotency_key": transaction.idempotency_key,
+                "request_digest": request_digest,
+                "created_at": transaction.created_at,
+                "coordinator_id": transaction.coordinator_id,
+                "epoch": transaction.epoch,
+            },
         )
     except IntegrityError as error:
         if transaction.idempotency_key is not None and "idempotency_key" in str(error.orig):
             raise IdempotencyKeyTaken from error
         raise
     connection.execute(
-        insert(branches),
+        _INSERT_BRANCHES,
         [
             {
                 "txn_id": transaction.txn_id,
@@ -117,9 +152,7 @@ def find_by_idempotency_key(connection: Connection, key: str) -> tuple[str, str]
 
 def check_epoch(connection: Connection, txn_id: str, epoch: int) -> None:
     """Raise Fenced unless the transaction is at `epoch`; keep it there until this transaction ends."""
-    still_mine = connection.execute(
-        update(transactions).where(transactions.c.txn_id == txn_id, transactions.c.epoch == epoch).values(epoch=epoch)
-    )
+    still_mine = connection.execute(_CHECK_EPOCH, {"of_txn": txn_id, "at_epoch": epoch})
     if still_mine.rowcount != 1:
         raise Fenced(f"transaction {txn_id} was taken from epoch {epoch} by an operator; this writer must stop")
 
@@ -127,11 +160,19 @@ def check_epoch(connection: Connection, txn_id: str, epoch: int) -> None:
 def log_votes(connection: Connection, txn_id: str, epoch: int, votes: Mapping[str, BranchVote], at: datetime) -> None:
     """Record the votes of the participants in `votes`."""
     check_epoch(connection, txn_id, epoch)
-    for participant, vote in votes.items():
+    if votes:
         connection.execute(
-            update(branches)
-            .where(branches.c.txn_id == txn_id, branches.c.participant == participant)
-            .values(vote=vote.vote.value, vote_detail=vote.detail[:256], voted_at=at)
+            _LOG_VOTE,
+            [
+                {
+                    "of_txn": txn_id,
+                    "of_participant": participant,
+                    "new_vote": vote.vote.value,
+                    "new_detail": vote.detail[:256],
+                    "at": at,
+                }
+                for participant, vote in votes.items()
+            ],
         )
 
 
@@ -169,26 +210,12 @@ def fence(connection: Connection, txn_id: str, epoch: int, by: str, at: datetime
 
 def confirm_branches(connection: Connection, txn_id: str, participants: Iterable[str], at: datetime) -> None:
     """Record that these branches ended as decided; a later confirmation does not move the first."""
-    connection.execute(
-        update(branches)
-        .where(
-            branches.c.txn_id == txn_id,
-            branches.c.participant.in_(list(participants)),
-            branches.c.confirmed_at.is_(None),
-        )
-        .values(confirmed_at=at)
-    )
+    connection.execute(_CONFIRM_BRANCHES, {"of_txn": txn_id, "of_participants": list(participants), "at": at})
 
 
 def finish_if_confirmed(connection: Connection, txn_id: str, at: datetime) -> bool:
     """Mark the transaction finished if every branch is confirmed and it was not; say whether this call did."""
-    unconfirmed = select(branches.c.txn_id).where(branches.c.txn_id == txn_id, branches.c.confirmed_at.is_(None))
-    finished = connection.execute(
-        update(transactions)
-        .where(transactions.c.txn_id == txn_id, transactions.c.finished_at.is_(None), ~unconfirmed.exists())
-        .values(finished_at=at)
-    )
-    return finished.rowcount == 1
+    return connection.execute(_FINISH, {"of_txn": txn_id, "at": at}).rowcount == 1
 
 
 def find_transaction(connection: Connection, txn_id: str) -> TransactionRecord | None:
