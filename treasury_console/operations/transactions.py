@@ -82,7 +82,7 @@ def list_transactions(
     if state not in STATE_FILTERS:
         raise InvalidRequest(f"there is no state {safe_text(state, 30)!r}; use one of {', '.join(STATE_FILTERS)}")
     with treasury.store.snapshot() as connection:
-        finished_too = state == ALL or TransactionState(state.upper()) in _FINISHED if state != PENDING else False
+        finished_too = state == ALL or state.upper() in _FINISHED
         records = list_all(connection) if finished_too else list_pending(connection)
     now = treasury.clock()
     if age is not None:
