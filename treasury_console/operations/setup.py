@@ -16,6 +16,8 @@ from treasury_console.ledger.schema import (
     ShardIdentity,
     ensure_shard_identity,
     ensure_treasury_identity,
+    find_shard_identity,
+    find_treasury_identity,
     migrate,
     schema_version,
 )
@@ -53,13 +55,19 @@ def initialise(settings: Settings) -> list[InitialisedDatabase]:
 
 
 def needs_initialising(settings: Settings) -> list[str]:
-    """Return the names of the databases that are missing, empty or at an older schema."""
+    """Return the names of the databases that `init` has work on: missing, empty, at an older schema, half made."""
     with open_treasury(settings, check_schema=False) as treasury:
         databases = [(treasury.store, SchemaKind.TREASURY)]
         databases += [(shard.database, SchemaKind.SHARD) for shard in treasury.shards.values()]
-        return [
-            database.name for database, kind in databases if (schema_version(database) or "") < NEWEST_VERSION[kind]
-        ]
+        return [database.name for database, kind in databases if not _is_initialised(database, kind)]
+
+
+def _is_initialised(database: Database, kind: SchemaKind) -> bool:
+    if (schema_version(database) or "") < NEWEST_VERSION[kind]:
+        return False
+    find_identity = find_treasury_identity if kind is SchemaKind.TREASURY else find_shard_identity
+    with database.snapshot() as connection:
+        return find_identity(connection) is not None
 
 
 def _migrated(database: Database, kind: SchemaKind) -> InitialisedDatabase:

@@ -166,6 +166,8 @@ def _check_schema(treasury: Treasury) -> None:
     check_version(treasury.store, SchemaKind.TREASURY)
     with treasury.store.snapshot() as connection:
         treasury_id = find_treasury_identity(connection)
+    if treasury_id is None:
+        raise ConfigurationError("database treasury is not initialised to the end; run treasury-cli init")
     for shard in treasury.shards.values():
         try:
             if schema_version(shard.database) is None:
@@ -175,8 +177,9 @@ def _check_schema(treasury: Treasury) -> None:
                 identity = find_shard_identity(connection)
         except Unreachable:
             continue
-        if identity is not None and treasury_id is not None:
-            check_shard_identity(identity, shard.name, treasury_id)
+        if identity is None:
+            raise ConfigurationError(f"database {shard.name} is not initialised to the end; run treasury-cli init")
+        check_shard_identity(identity, shard.name, treasury_id)
 
 
 def check_version(database: Database, kind: SchemaKind) -> None:
