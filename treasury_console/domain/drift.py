@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from treasury_console.domain.money import Currency
+
 
 class Check(StrEnum):
     """Identity that was checked."""
@@ -108,7 +110,7 @@ class CandidateEntry:
 
 
 def classify_balance_drift(
-    drift: int, *, completeness_broken: bool, candidates: tuple[CandidateEntry, ...]
+    drift: int, currency: Currency, *, completeness_broken: bool, candidates: tuple[CandidateEntry, ...]
 ) -> tuple[Cause, int, tuple[str, ...]]:
     """Return cause, score in percent and evidence for a stored balance that is `drift` above its journal (B1).
 
@@ -118,7 +120,9 @@ def classify_balance_drift(
     if completeness_broken:
         return Cause.JOURNAL_GAP, 90, ()
     rows = tuple(
-        f"entry of {entry.txn_id} amount {entry.amount} at {entry.posted_at:%Y-%m-%d %H:%M:%S}Z" for entry in candidates
+        f"entry of {entry.txn_id}, {currency.format(entry.amount)} {currency.code}, "
+        f"at {entry.posted_at:%Y-%m-%d %H:%M:%S}Z"
+        for entry in candidates
     )
     if drift > 0 and any(entry.amount == drift for entry in candidates):
         return Cause.DUPLICATE_CREDIT, 80 if len(candidates) == 1 else 50, rows

@@ -97,13 +97,13 @@ def reconcile_full(
     with ExitStack() as stack:
         ledgers = _open_ledgers(treasury, stack)
         on_progress("Checking balances")
-        findings = [finding for shard in ledgers.shards.values() for finding in _balance_findings(shard, cut)]
+        findings = [finding for shard in ledgers.shards.values() for finding in _balance_findings(treasury, shard, cut)]
         on_progress("Checking transactions")
         checked = _check_transactions(treasury, ledgers)
         findings += checked.findings
         on_progress("Checking holds")
         findings += _hold_findings(treasury, ledgers)
-        findings += _global_findings(ledgers, checked.explained)
+        findings += _global_findings(treasury, ledgers, checked)
         agents = sum(count_agents_with_accounts(shard) for shard in ledgers.shards.values())
         entries = sum(count_entries(shard, cut=cut) for shard in ledgers.shards.values())
         stuck = _stuck(treasury, ledgers.treasury, started)
@@ -135,7 +135,11 @@ def reconcile_agent(treasury: Treasury, agent_id: str, last: timedelta) -> Recon
     with ExitStack() as stack:
         ledgers = _open_ledgers(treasury, stack)
         shard = ledgers.shards[home]
-        findings = [finding for account in verify_accounts(shard, home, [agent_id]) for finding in account.findings]
+        findings = [
+            finding
+            for account in verify_accounts(shard, treasury.settings.currencies, home, [agent_id])
+            for finding in account.findings
+        ]
         window = entries_of(shard, agent_id, since=started - last)
         checked = _check_transactions(treasury, ledgers, sorted({entry.txn_id for entry in window}))
         findings += checked.findings
@@ -161,12 +165,12 @@ def _open_ledgers(treasury: Treasury, stack: ExitStack) -> _Ledgers:
     return _Ledgers(first, shards)
 
 
-def _balance_findings(shard: Connection, cut: datetime | None) -> Iterator[Finding]:
+def _balance_findings(treasury: Treasury, shard: Connection, cut: datetime | None) -> Iterator[Finding]:
     """B1, B2, H1 (amounts) and B3 on one shard."""
     for sums in account_sums(shard, cut=cut, only_mismatches=True):
-        yield from account_findings(shard, sums)
+        yield from account_findings(shard, treasury.settings.currencies, sums)
     for sums in entries_without_account(shard):
-        yield from account_findings(shard, sums)
+        yield from account_findings(shard, treasury.settings.currencies, sums)
     for broken in running_balance_breaks(shard):
         yield running_balance_finding(broken)
 
@@ -302,7 +306,7 @@ def _stray_finding(shard: Connection, legs: TransactionLegs) -> Finding:
         cause=Cause.DUPLICATE_CREDIT if twins else Cause.UNKNOWN,
         score=80 if twins else 0,
         evidence=(
-            f"{legs.txn_id}: {legs.legs} entries without a transaction",
+            f"{legs.txn_id}: entries without a transaction ({legs.legs})",
             *(
                 f"the same amount was credited by {twin.txn_id} at {twin.posted_at:%Y-%m-%d %H:%M:%S}Z"
                 for twin in twins
@@ -342,23 +346,32 @@ def _hold_finding(hold: Hold, problem: str) -> Finding:
     )
 
 
-def _global_findings(ledgers: _Ledgers, explained: Mapping[str, int]) -> list[Finding]:
+def _global_findings(treasury: Treasury, ledgers: _Ledgers, checked: _TransactionCheck) -> Iterator[Finding]:
     """G1: all entries of a currency sum to zero, apart from transactions in flight."""
     totals: Counter[str] = Counter()
     for shard in ledgers.shards.values():
         totals.update(currency_totals(shard))
-    return [
-        Finding(
-            Check.GLOBAL,
-            "",
-            currency,
-            expected=0,
-            actual=total - explained.get(currency, 0),
-            evidence=(f"sum of all entries {total}, in flight {explained.get(currency, 0)}",),
-        )
-        for currency, total in sorted(totals.items())
-        if total != explained.get(currency, 0)
-    ]
+    for currency, total in sorted(totals.items()):
+        drift = total - checked.explained[currency]
+        if drift:
+            yield _global_finding(treasury, currency, drift, checked)
+
+
+def _global_finding(treasury: Treasury, currency: str, drift: int, checked: _TransactionCheck) -> Finding:
+    """Return the finding of a currency that does not sum to zero, with the cause of the transactions that explain it."""
+    unit = treasury.settings.currencies[currency]
+    in_flight = checked.explained[currency]
+    evidence = [f"all entries sum to {unit.format(drift + in_flight)}, of which {unit.format(in_flight)} is in flight"]
+    broken = [finding for finding in checked.findings if finding.currency == currency]
+    cause, score = Cause.UNKNOWN, 0
+    if sum(finding.drift for finding in broken) == drift:
+        evidence += [f"explained by {finding.finding_id} of {finding.subject}" for finding in broken]
+        causes = {finding.cause for finding in broken}
+        if len(causes) == 1:
+            cause, score = causes.pop(), min(finding.score for finding in broken)
+    return Finding(
+        Check.GLOBAL, "", currency, expected=0, actual=drift, cause=cause, score=score, evidence=tuple(evidence)
+    )
 
 
 def _stuck(

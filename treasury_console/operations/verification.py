@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from treasury_console.domain.drift import Check, Finding, classify_balance_drift
 from treasury_console.domain.errors import InvalidRequest
+from treasury_console.domain.money import Currencies
 from treasury_console.ledger.database import Connection
 from treasury_console.ledger.journal import (
     AccountSums,
@@ -58,11 +59,13 @@ def verify_agents(treasury: Treasury, agent_ids: Sequence[str]) -> Verification:
     for name in sorted(set(shards.values())):
         here = [agent_id for agent_id in wanted if shards[agent_id] == name]
         with shard_of_agent(treasury, here[0], name).database.snapshot() as connection:
-            verified += verify_accounts(connection, name, here)
+            verified += verify_accounts(connection, treasury.settings.currencies, name, here)
     return Verification(tuple(sorted(verified, key=lambda row: (row.sums.agent_id, row.sums.currency))))
 
 
-def verify_accounts(connection: Connection, shard: str, agent_ids: Sequence[str]) -> list[VerifiedAccount]:
+def verify_accounts(
+    connection: Connection, currencies: Currencies, shard: str, agent_ids: Sequence[str]
+) -> list[VerifiedAccount]:
     """Return every account of `agent_ids` on this shard, checked in the caller's snapshot."""
     breaks: dict[tuple[str, str], list[RunningBalanceBreak]] = {}
     for broken in running_balance_breaks(connection, agent_ids=agent_ids):
@@ -72,7 +75,7 @@ def verify_accounts(connection: Connection, shard: str, agent_ids: Sequence[str]
             shard,
             sums,
             (
-                *account_findings(connection, sums),
+                *account_findings(connection, currencies, sums),
                 *(running_balance_finding(broken) for broken in breaks.get((sums.agent_id, sums.currency), [])),
             ),
         )
@@ -80,7 +83,7 @@ def verify_accounts(connection: Connection, shard: str, agent_ids: Sequence[str]
     ]
 
 
-def account_findings(connection: Connection, sums: AccountSums) -> list[Finding]:
+def account_findings(connection: Connection, currencies: Currencies, sums: AccountSums) -> list[Finding]:
     """Return what B1, B2 and H1 find on one account; as of the cut the sums were taken with."""
     found = []
     agent, currency = sums.agent_id, sums.currency
@@ -88,7 +91,7 @@ def account_findings(connection: Connection, sums: AccountSums) -> list[Finding]
         drift = sums.balance - sums.entries_sum
         candidates = entries_with_amount(connection, agent, currency, [drift, -drift])
         cause, score, evidence = classify_balance_drift(
-            drift, completeness_broken=not sums.complete, candidates=candidates
+            drift, currencies[currency], completeness_broken=not sums.complete, candidates=candidates
         )
         found.append(
             Finding(
