@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from treasury_console.domain.errors import InvalidRequest
 
-repeatable = settings(derandomize=True, deadline=None, max_examples=300)
+repeatable = settings(derandomize=True, deadline=None, max_examples=200)
 
 any_text = st.text(st.characters(exclude_categories=()))
 """Text of any code points, unpaired surrogates and control characters included."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -151,6 +152,44 @@ def test_a_credit_that_cannot_be_stored_is_refused_when_it_is_reserved() -> None
     assert reserve(account, 0) == account
 
 
+def test_a_credit_is_refused_when_it_cannot_be_stored_beside_the_credits_prepared_before_it() -> None:
+    account = Account("agent_1", "USD", MAX_MINOR_UNITS - 10, 0, 1)
+    assert reserve(account, 3, incoming=7) == account
+    with pytest.raises(AmountOutOfRange):
+        reserve(account, 4, incoming=7)
+
+
+@repeatable
+@given(accounts(), st.lists(st.integers(1, MAX_MINOR_UNITS) | st.integers(1, 1_000), max_size=8), st.randoms())
+def test_all_credits_that_were_voted_yes_can_commit_in_any_order(
+    opened: Account, amounts: list[int], order: random.Random
+) -> None:
+    account, accepted = opened, list[int]()
+    for amount in amounts:
+        try:
+            account = reserve(account, amount, incoming=sum(accepted))
+        except AmountOutOfRange:
+            assert account.balance + sum(accepted) + amount > MAX_MINOR_UNITS
+        else:
+            accepted.append(amount)
+    order.shuffle(accepted)
+    for amount in accepted:
+        account = settle(account, amount)
+    assert account.balance == opened.balance + sum(accepted)
+
+
+def test_credits_under_way_cannot_be_spent() -> None:
+    account = Account("agent_1", "USD", 100, 0, 1)
+    with pytest.raises(InsufficientFunds):
+        reserve(account, -101, incoming=1_000)
+    assert reserve(account, -100, incoming=MAX_MINOR_UNITS).available == 0
+
+
+def test_a_balance_that_would_leave_64_bits_is_not_settled() -> None:
+    with pytest.raises(AmountOutOfRange):
+        settle(Account("agent_1", "USD", MAX_MINOR_UNITS, 0, 1), 1)
+
+
 def test_everything_available_may_be_debited_and_not_one_unit_more() -> None:
     account = Account("agent_1", "USD", 1_000, 400, 1)
     assert reserve(account, -600).available == 0
@@ -173,6 +212,7 @@ def test_a_debit_at_the_limit_of_64_bits_is_refused_for_want_of_funds(amount: in
 
 def test_an_account_already_below_zero_may_be_credited_and_not_debited() -> None:
     account = Account("agent_1", "USD", -50, 0, 3)
+    assert reserve(account, 0) == account
     assert settle(reserve(account, 20), 20).balance == -30
     with pytest.raises(InsufficientFunds):
         reserve(account, -1)

@@ -103,6 +103,13 @@ def test_anything_else_is_not_a_duration(text: str) -> None:
     assert str(refusal.value).isprintable()
 
 
+@pytest.mark.parametrize("read", [parse_duration, AgeFilter.parse, parse_date])
+def test_a_refusal_of_a_long_text_is_short(read: Callable[[str], object]) -> None:
+    told = refusal_of(partial(read, "x" * 5_000))
+    assert told is not None
+    assert len(told) < 100
+
+
 @repeatable
 @given(any_text)
 def test_no_text_makes_reading_a_duration_or_an_age_fail_otherwise_than_by_refusing_it(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Context, Decimal
 
 import pytest
@@ -19,7 +20,7 @@ from treasury_console.domain.money import (
     checked,
 )
 
-from .repeatable import any_text, repeatable
+from .repeatable import any_text, refusal_of, repeatable
 
 USD = Currency("USD", 2)
 POINTS = Currency("POINTS", 0)
@@ -200,6 +201,21 @@ def test_a_refused_amount_is_wrong_usage_and_its_message_is_harmless() -> None:
     assert refusal.value.exit_status is ExitStatus.USAGE
     assert str(refusal.value).isprintable()
     assert len(str(refusal.value)) < 200
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda: USD.parse("x" * 5_000),
+        lambda: USD.parse("1." + "0" * 30),
+        lambda: Currency("x" * 5_000, 2),
+        lambda: Currencies()["X" * 5_000],
+    ],
+)
+def test_a_refusal_of_a_long_text_is_short(act: Callable[[], object]) -> None:
+    told = refusal_of(act)
+    assert told is not None
+    assert len(told) < 150
 
 
 @pytest.mark.parametrize("minor", [MIN_MINOR_UNITS, -1, 0, 1, MAX_MINOR_UNITS])

@@ -135,6 +135,25 @@ def test_a_participant_that_refused_is_named_when_its_vote_speaks_against_a_bran
     assert "bob" in _told(judge(example.evidence).force_commit)
 
 
+@pytest.mark.parametrize("branches", ["C P", "C U+", "C U", "C P-"])
+def test_who_committed_is_named_when_a_rollback_is_refused_for_it(branches: str) -> None:
+    assert "ada" in _told(judge(Example(12, None, branches, REFUSE, REFUSE).evidence).force_rollback)
+
+
+@pytest.mark.parametrize("branches", ["C P", "C U+"])
+def test_who_committed_is_named_when_the_rest_may_follow(branches: str) -> None:
+    assert "ada" in _told(judge(Example(12, None, branches, ALLOW, REFUSE).evidence).force_commit)
+
+
+def test_a_branch_that_never_voted_beside_a_committed_one_is_a_mix_and_both_are_named() -> None:
+    verdicts = judge(Example(13, None, "C A", REFUSE, REFUSE).evidence)
+    assert verdicts.damage is Damage.HEURMIX
+    for verdict in (verdicts.force_commit, verdicts.force_rollback, verdicts.resume):
+        assert verdict.ruling is REFUSE
+        assert "ada" in _told(verdict)
+        assert "bob" in _told(verdict)
+
+
 def _letters(evidence: Evidence) -> set[str]:
     return {letter for letter, state in _LETTERS.items() if state in evidence.states}
 

@@ -20,6 +20,8 @@ BIDI_CLASSES = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI"
 BIDI_MARKS = frozenset("\u061c\u200e\u200f")
 ZERO_WIDTH = frozenset("\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\ufeff")
 LINE_BREAKS = frozenset("\u2028\u2029")
+INVISIBLE_LETTERS = frozenset("\u115f\u1160\u3164\uffa0")
+"""The Hangul fillers, letters that show nothing: nothing is said of them here."""
 
 hostile = st.text(st.sampled_from(sorted(CONTROLS | BIDI_MARKS | ZERO_WIDTH | LINE_BREAKS | set("ab\\[]\u202e\u2066"))))
 some_text = any_text | hostile
@@ -49,6 +51,16 @@ def test_every_misleading_character_is_shown_as_an_escape_that_names_it() -> Non
             shown = safe_text(character)
             assert re.fullmatch(r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}", shown)
             assert shown.encode().decode("unicode_escape") == character
+
+
+def test_every_visible_character_is_left_as_it_is() -> None:
+    changed = [
+        code
+        for code in range(0x110000)
+        if unicodedata.category(chr(code))[0] in "LNPSZ" and chr(code) not in LINE_BREAKS | INVISIBLE_LETTERS
+        if safe_text(chr(code)) != chr(code)
+    ]
+    assert not changed, [f"U+{code:04X}" for code in changed]
 
 
 def test_ordinary_text_of_every_script_is_left_as_it_is() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from itertools import combinations, permutations, product
@@ -139,18 +139,45 @@ def test_the_participants_are_the_branches_agents_in_their_order() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["a", "agent_123", "x" * 128, "東京", "a@b", "a b", "\x1b[2J", "\u202e", "[bold]", "'; drop table accounts --"],
+    [
+        "a",
+        "agent_123",
+        "x" * 128,
+        "東京",
+        "a@b",
+        "a b",
+        "\ud7ff\ue000",
+        "\x1b[2J",
+        "\u202e",
+        "[bold]",
+        "'; drop table accounts --",
+    ],
 )
 def test_an_agent_may_have_any_name_that_can_be_stored(name: str) -> None:
     assert check_agent_id(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "x" * 129, "@external", "@", "@anything", "a\x00b", "\ud83d", "a\udfff"])
+@pytest.mark.parametrize("name", ["", "x" * 129, "@external", "@", "@anything", "a\x00b", "\ud800", "a\udfff"])
 def test_a_name_that_is_empty_too_long_reserved_or_not_storable_is_refused(name: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         check_agent_id(name)
     assert refusal.value.exit_status is ExitStatus.USAGE
     assert str(refusal.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda: check_agent_id("@" + "x" * 100),
+        lambda: check_agent_id("x" * 5_000),
+        lambda: check_reference("x" * 5_000),
+        lambda: check_legs([Leg("x" * 5_000, 1), Leg("x" * 5_000, -1)]),
+    ],
+)
+def test_a_refusal_of_a_long_text_is_short(act: Callable[[], object]) -> None:
+    told = refusal_of(act)
+    assert told is not None
+    assert len(told) < 100
 
 
 @repeatable

@@ -26,7 +26,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(duration: timedelta) -> str:
-    """Return the largest whole unit of `duration`, rounded down: "45s", "12m", "3h", "9d". Negative shows as "0s"."""
+    """Return `duration` rounded down in a unit of which it has two or more: "90s", "12m", "3h"; never negative."""
     seconds = max(int(duration.total_seconds()), 0)
     for unit, size, until in (("s", 1, 120), ("m", 60, 7_200), ("h", 3_600, 172_800)):
         if seconds < until:
@@ -77,5 +77,7 @@ def end_of_utc_day(day: date) -> datetime:
 
 
 def iso_utc(instant: datetime) -> str:
-    """Return `instant` (aware) as UTC ISO 8601 with microseconds and `Z`."""
+    """Return `instant` as UTC ISO 8601 with microseconds and `Z`; raise ValueError for a naive one."""
+    if instant.tzinfo is None:
+        raise ValueError("a naive datetime is no instant")
     return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

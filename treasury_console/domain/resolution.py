@@ -120,8 +120,9 @@ class Evidence:
             self.txn_id,
             self.decision.decision.value if self.decision else None,
             self.log.value,
+            None if self.orphan is None else [self.orphan.ours, self.orphan.epoch_is_old, self.orphan.seen_twice],
             sorted(
-                [branch.participant, branch.shard, branch.state.value, branch.vote, branch.consistent]
+                [branch.participant, branch.shard, branch.state.value, branch.vote or "", branch.consistent]
                 for branch in self.branches
             ),
         ]
@@ -180,13 +181,13 @@ def judge(evidence: Evidence) -> Verdicts:
         return _refuse_all(19, "The transaction has no branches on record, so nothing can be proven about it.")
     if evidence.log is LogStatus.UNREADABLE:
         return _refuse_all(2, "The coordinator's log cannot be read, so a recorded decision cannot be excluded.")
-    if evidence.orphan is not None:
-        return _judge_orphan(evidence, evidence.orphan)
     inconsistent = [branch.participant for branch in evidence.branches if not branch.consistent]
     if inconsistent:
         return _refuse_all(
             19, f"What the shard says of {_names(inconsistent)} contradicts the record; the transaction is quarantined."
         )
+    if evidence.orphan is not None:
+        return _judge_orphan(evidence, evidence.orphan)
     if evidence.decision is None:
         return _judge_undecided(evidence)
     if evidence.decision.decision is Decision.COMMIT:
@@ -209,6 +210,8 @@ def _judge_orphan(evidence: Evidence, orphan: OrphanSighting) -> Verdicts:
         doubts.append("a decision is recorded for it")
     if evidence.log is not LogStatus.INTACT:
         doubts.append("the coordinator's log is not intact")
+    if _C in evidence.states:
+        doubts.append(f"{_names_in(evidence, _C)} committed")
     commit = _refuse(18, "No record says that every participant prepared.")
     resume = _refuse(18, "No decision can be resumed for a transaction without a record.")
     if doubts:
@@ -219,18 +222,18 @@ def _judge_orphan(evidence: Evidence, orphan: OrphanSighting) -> Verdicts:
 def _judge_commit_decided(evidence: Evidence) -> Verdicts:
     """Rows 3 to 6."""
     found = set(evidence.states)
-    if _A in found:
-        return _refuse_all(
-            6,
-            f"Commit is decided, yet {_names_in(evidence, _A)} never prepared: impossible by protocol.",
-            Damage.HEURHAZ,
-        )
     if _X in found:
         damage = Damage.HEURRB if found == {_X} else Damage.HEURMIX
         return _refuse_all(
             5,
             f"Commit is decided, yet {_names_in(evidence, _X)} rolled back; only a compensating transfer can mend it.",
             damage,
+        )
+    if _A in found:
+        return _refuse_all(
+            6,
+            f"Commit is decided, yet {_names_in(evidence, _A)} never prepared: impossible by protocol.",
+            Damage.HEURHAZ,
         )
     rollback = "Commit is decided and may have been told to the client; it can never be rolled back."
     if _U in found:
@@ -263,9 +266,9 @@ def _judge_undecided(evidence: Evidence) -> Verdicts:
     found = set(evidence.states)
     resume = "No decision is recorded, so there is none to resume."
     if _C in found and (_X in found or _A in found):
-        row, other = (13, _X) if _X in found else (6, _A)
+        other = _X if _X in found else _A
         return _refuse_all(
-            row,
+            13,
             f"{_names_in(evidence, _C)} committed while {_names_in(evidence, other)} did not; "
             "only a compensating transfer can mend it.",
             Damage.HEURMIX,
@@ -308,11 +311,11 @@ def _undecided_forces(evidence: Evidence, found: set[BranchState]) -> tuple[Verd
     if unproven:
         return (
             _refuse(15, f"{_names(unproven)} is unreachable and no yes vote of it is logged."),
-            _allow(15, f"{_names(unproven)} cannot have committed without a decision.", log_lost=log_lost),
+            _allow(15, f"{_names(unproven)} cannot have committed without a decision."),
         )
     if _U in found:
         reason = f"Every vote is yes; {_names_in(evidence, _U)} is unreachable and will be confirmed later."
-        return _allow(14, reason, log_lost=log_lost), _allow(14, reason, log_lost=log_lost)
+        return _allow(14, reason), _allow(14, reason)
     return (
         _allow(
             10,
@@ -326,8 +329,10 @@ def _undecided_forces(evidence: Evidence, found: set[BranchState]) -> tuple[Verd
 
 def _while_alive(verdicts: Verdicts) -> Verdicts:
     """Row 1 for a decided transaction: forcing is refused, resuming the recorded decision stays harmless."""
+    if verdicts.damage is not None:
+        return verdicts
     reason = "The coordinator is alive and finishes the transaction itself: wait for its lease to run out."
-    return Verdicts(_refuse(1, reason), _refuse(1, reason), verdicts.resume, verdicts.damage)
+    return Verdicts(_refuse(1, reason), _refuse(1, reason), verdicts.resume)
 
 
 def _allow(row: int, reason: str, *, log_lost: bool = False) -> Verdict:

@@ -11,16 +11,24 @@ _VISIBLE: dict[int, str] = (
     | {
         code: f"\\u{code:04x}"
         for code in (
+            0x00AD,
+            0x034F,
             0x061C,
+            0x115F,
+            0x1160,
+            0x180E,
             *range(0x200B, 0x2010),
             *range(0x2028, 0x202F),
             *range(0x2060, 0x2070),
+            0x3164,
+            *range(0xFE00, 0xFE10),
             0xFEFF,
+            0xFFA0,
             *range(0xFFF9, 0xFFFC),
             *range(0xD800, 0xE000),
         )
     }
-    | {code: f"\\U{code:08x}" for code in range(0xE0000, 0xE0080)}
+    | {code: f"\\U{code:08x}" for code in range(0xE0000, 0xE01F0)}
 )
 
 
@@ -31,5 +39,5 @@ def safe_text(text: str, limit: int | None = None) -> str:
     """
     visible = text.translate(_VISIBLE)
     if limit is not None and len(visible) > limit:
-        return visible[: max(limit - 1, 0)] + "…"
+        return visible[: limit - 1] + "…" if limit > 0 else ""
     return visible

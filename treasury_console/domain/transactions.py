@@ -196,6 +196,7 @@ def check_legs(legs: Iterable[Leg]) -> tuple[Leg, ...]:
             raise InvalidRequest("an amount of zero moves nothing; the amount must be more than zero")
     if sum(leg.amount for leg in legs) != 0:
         raise InvalidRequest("the legs of a transfer must sum to zero")
+    checked(sum(leg.amount for leg in legs if leg.amount > 0))
     return legs
 
 
