@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 from treasury_console.configuration import Settings
 from treasury_console.domain.audit import Phase
@@ -21,7 +22,7 @@ from treasury_console.ledger.schema import (
     migrate,
     schema_version,
 )
-from treasury_console.operations.treasury import Treasury, open_treasury
+from treasury_console.operations.treasury import Clock, Treasury, open_treasury, utc_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,11 @@ class InitialisedDatabase:
     version: str
 
 
-def initialise(settings: Settings) -> list[InitialisedDatabase]:
+def initialise(
+    settings: Settings, *, clock: Clock = utc_now, randomness: Random | None = None
+) -> list[InitialisedDatabase]:
     """Create or migrate every database; raise Unreachable or ConfigurationError for the first that cannot be."""
-    with open_treasury(settings, create=True, check_schema=False) as treasury:
+    with open_treasury(settings, clock=clock, randomness=randomness, create=True, check_schema=False) as treasury:
         treasury.require_write("init")
         for database in (treasury.store, *(shard.database for shard in treasury.shards.values())):
             _make_folder(database)
