@@ -64,7 +64,7 @@ def diagnose(settings: Settings, *, clock: Clock = utc_now) -> list[Diagnosis]:
     """Examine the machine and every database; raise nothing that a diagnosis can say."""
     found = [_sqlite(), _durability(settings)]
     with open_treasury(settings, clock=clock, check_schema=False) as treasury:
-        store = _database(treasury.store, SchemaKind.TREASURY)
+        store = _store(treasury)
         found.append(store)
         found += _file(treasury.store, writable=not settings.read_only)
         initialised = store.health is Health.OK
@@ -122,6 +122,21 @@ def _database(database: Database, kind: SchemaKind) -> Diagnosis:
     except ConfigurationError as error:
         return Diagnosis(database.name, Health.FAIL, str(error), "run treasury-cli init, with this version or a newer")
     return Diagnosis(database.name, Health.OK, f"reachable, schema {schema_version(database)}")
+
+
+def _store(treasury: Treasury) -> Diagnosis:
+    diagnosis = _database(treasury.store, SchemaKind.TREASURY)
+    if diagnosis.health is not Health.OK:
+        return diagnosis
+    try:
+        with treasury.store.snapshot() as connection:
+            if find_treasury_identity(connection) is not None:
+                return diagnosis
+    except Unreachable as error:
+        return _unreachable(treasury.store, str(error))
+    return Diagnosis(
+        treasury.store.name, Health.FAIL, "database treasury is not initialised to the end", "run treasury-cli init"
+    )
 
 
 def _shard(treasury: Treasury, name: str, database: Database, *, initialised: bool) -> Diagnosis:

@@ -358,7 +358,7 @@ def _global_findings(treasury: Treasury, ledgers: _Ledgers, checked: _Transactio
 
 
 def _global_finding(treasury: Treasury, currency: str, drift: int, checked: _TransactionCheck) -> Finding:
-    """Return the finding of a currency that does not sum to zero, with the cause of the transactions that explain it."""
+    """Return the finding of a currency that does not sum to zero, and the cause of the transactions behind it."""
     unit = treasury.settings.currencies[currency]
     in_flight = checked.explained[currency]
     evidence = [f"all entries sum to {unit.format(drift + in_flight)}, of which {unit.format(in_flight)} is in flight"]
