@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -21,6 +20,7 @@ from treasury_console.domain.audit import (
     details_json,
     event_hash,
 )
+from treasury_console.domain.errors import StoreCorrupt
 from treasury_console.ledger.columns import AnyRow
 from treasury_console.ledger.treasury_tables import audit_events, audit_head
 
@@ -28,6 +28,14 @@ from treasury_console.ledger.treasury_tables import audit_events, audit_head
 _ADVANCE_HEAD = update(audit_head).values(seq=audit_head.c.seq + 1).returning(audit_head.c.seq, audit_head.c.hash)
 _INSERT_EVENT = insert(audit_events)
 _SET_HEAD_HASH = update(audit_head).values(hash=bindparam("new_hash"))
+
+
+class UnreadableEvent(StoreCorrupt):
+    """A stored event is not one that this program can have written."""
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(f"audit event {seq} cannot be read: someone changed it; run treasury-cli audit verify")
+        self.seq = seq
 
 
 def append_event(connection: Connection, record: AuditRecord) -> int:
@@ -71,14 +79,20 @@ def latest_events(connection: Connection, limit: int, *, target: str | None = No
 
 
 def verify_chain(connection: Connection) -> ChainCheck:
-    """Recompute the whole chain against its head."""
+    """Recompute the whole chain against its head; an event that cannot even be read breaks it like any other change."""
     head = connection.execute(select(audit_head.c.seq, audit_head.c.hash)).one()
-    return check_chain(read_events(connection), (head.seq, head.hash))
+    try:
+        return check_chain(read_events(connection), (head.seq, head.hash))
+    except UnreadableEvent as unreadable:
+        seq = unreadable.seq
+        return ChainCheck(False, 1, seq, seq - 1, seq, "it cannot be read")
 
 
 def _event(row: AnyRow) -> AuditEvent:
-    at: datetime = row.at
-    record = AuditRecord(
-        at, row.actor, row.operation, Phase(row.phase), row.target, row.approval, json.loads(row.details)
-    )
+    try:
+        details = json.loads(row.details)
+        record = AuditRecord(row.at, row.actor, row.operation, Phase(row.phase), row.target, row.approval, details)
+        event_hash(row.seq, row.prev_hash, record)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UnreadableEvent(row.seq) from error
     return AuditEvent(row.seq, row.prev_hash, row.hash, record)

@@ -33,6 +33,12 @@ def all_agents(connection: Connection) -> Iterable[tuple[str, str]]:
         yield row.agent_id, row.shard
 
 
+def count_agents_on(connection: Connection, shard: str) -> int:
+    """Return how many agents are placed on `shard`."""
+    query = select(func.count()).select_from(agents).where(agents.c.shard == shard)
+    return int(connection.execute(query).scalar_one())
+
+
 def count_agents(connection: Connection) -> int:
     """Return how many agents there are."""
     return int(connection.execute(select(func.count()).select_from(agents)).scalar_one())

@@ -128,7 +128,16 @@ def force(
         treasury.audit(action.value, Phase.REFUSED, txn_id, approval.incident_id, {"reason": str(refusal)})
         raise
     treasury.on_step(Step.DECIDED, "")
-    return _finish(treasury, record, evidence, action, recorded, already_decided=not won, on_progress=on_progress)
+    return _finish(
+        treasury,
+        record,
+        evidence,
+        action,
+        approval.incident_id,
+        recorded,
+        already_decided=not won,
+        on_progress=on_progress,
+    )
 
 
 def predict_force(treasury: Treasury, txn_id: str, action: Action, approval: Approval | None = None) -> Resolution:
@@ -170,7 +179,7 @@ def resume(treasury: Treasury, txn_id: str, *, on_progress: Progress = lambda _m
         treasury.audit(Action.RESUME.value, Phase.REFUSED, txn_id, details={"reason": " ".join(verdict.reasons)})
         raise ForceRefused(f"resume of {txn_id} is refused: {' '.join(verdict.reasons)}", verdict)
     return _finish(
-        treasury, record, evidence, Action.RESUME, record.decision, already_decided=True, on_progress=on_progress
+        treasury, record, evidence, Action.RESUME, None, record.decision, already_decided=True, on_progress=on_progress
     )
 
 
@@ -274,6 +283,7 @@ def _finish(
     record: TransactionRecord,
     evidence: Evidence,
     action: Action,
+    incident_id: str | None,
     recorded: RecordedDecision,
     *,
     already_decided: bool,
@@ -287,7 +297,7 @@ def _finish(
     treasury.on_step(Step.BEFORE_CONFIRM, "")
     with treasury.store.write() as connection:
         confirm(connection, transaction, recorded.decision, outcomes, treasury.clock())
-        append_event(connection, _confirmation(treasury, action, transaction.txn_id, recorded, outcomes))
+        append_event(connection, _confirmation(treasury, action, transaction.txn_id, incident_id, outcomes))
     treasury.on_step(Step.CONFIRMED, "")
     on_progress("Verifying balances")
     verification = _verify(treasury, transaction.participants)
@@ -298,7 +308,7 @@ def _finish(
         action.value,
         Phase.OUTCOME,
         transaction.txn_id,
-        recorded.approval,
+        incident_id,
         {"state": state.value, "verified": verified, "already_decided": already_decided},
     )
     treasury.on_step(Step.OUTCOME_LOGGED, "")
@@ -316,11 +326,11 @@ def _finish(
 
 
 def _confirmation(
-    treasury: Treasury, action: Action, txn_id: str, recorded: RecordedDecision, outcomes: tuple[BranchOutcome, ...]
+    treasury: Treasury, action: Action, txn_id: str, incident_id: str | None, outcomes: tuple[BranchOutcome, ...]
 ) -> AuditRecord:
     branches = [f"{outcome.participant} {outcome.state.value}" for outcome in outcomes]
     return treasury.audit_record(
-        action.value, Phase.STEP, txn_id, recorded.approval, {"step": "applied", "branches": branches}
+        action.value, Phase.STEP, txn_id, incident_id, {"step": "applied", "branches": branches}
     )
 
 

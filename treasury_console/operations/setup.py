@@ -8,9 +8,10 @@ from random import Random
 
 from treasury_console.configuration import Settings
 from treasury_console.domain.audit import Phase
-from treasury_console.domain.errors import ConfigurationError, Unreachable
+from treasury_console.domain.errors import ConfigurationError, Refused, Unreachable
 from treasury_console.domain.text import safe_text
 from treasury_console.ledger.database import Database
+from treasury_console.ledger.directory import count_agents_on
 from treasury_console.ledger.schema import (
     NEWEST_VERSION,
     SchemaKind,
@@ -47,6 +48,7 @@ def initialise(
             treasury_id = ensure_treasury_identity(
                 connection, treasury.ids.new("treasury", treasury.clock()), treasury.clock()
             )
+        _refuse_lost_shards(treasury)
         for shard in treasury.shards.values():
             done.append(_migrated(shard.database, SchemaKind.SHARD))
             identity = ShardIdentity(treasury.ids.new("shard", treasury.clock()), shard.name, treasury_id)
@@ -71,6 +73,21 @@ def _is_initialised(database: Database, kind: SchemaKind) -> bool:
     find_identity = find_treasury_identity if kind is SchemaKind.TREASURY else find_shard_identity
     with database.snapshot() as connection:
         return find_identity(connection) is not None
+
+
+def _refuse_lost_shards(treasury: Treasury) -> None:
+    """Raise Refused if a shard that holds agents is empty or missing: a new one in its place would hide the loss."""
+    for shard in treasury.shards.values():
+        file = shard.database.file
+        if (file is None or file.exists()) and schema_version(shard.database) is not None:
+            continue
+        with treasury.store.snapshot() as connection:
+            agents = count_agents_on(connection, shard.name)
+        if agents:
+            raise Refused(
+                f"the database of shard {shard.name} is missing or empty, yet {agents} agents live on it; "
+                "restore it from a backup or correct its URL"
+            )
 
 
 def _migrated(database: Database, kind: SchemaKind) -> InitialisedDatabase:

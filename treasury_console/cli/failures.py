@@ -1,0 +1,134 @@
+"""What a failure says and which exit status it has: one sentence on stderr, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from treasury_console.domain.errors import ExitStatus, TreasuryError
+from treasury_console.domain.text import safe_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INTERNAL_ERROR = 70
+"""EX_SOFTWARE: something happened that no rule foresaw."""
+
+OUTPUT_CLOSED = 141
+"""What a shell reports for a program that SIGPIPE ended: whoever read the output has gone."""
+
+
+def say(message: str) -> None:
+    """Write a line for the person to stderr. That nobody reads it never stops the work."""
+    with suppress(OSError):
+        click.echo(message, err=True)
+
+
+def fail(message: str) -> None:
+    """Say what went wrong."""
+    say(f"error: {safe_text(message)}")
+
+
+@contextmanager
+def failures_reported() -> Iterator[None]:
+    """Turn every failure into its sentence and `click.exceptions.Exit` with its status."""
+    try:
+        yield
+    except (click.exceptions.Exit, click.ClickException, click.Abort):
+        raise
+    except TreasuryError as error:
+        fail(str(error))
+        raise click.exceptions.Exit(error.exit_status) from None
+    except BrokenPipeError:
+        raise click.exceptions.Exit(OUTPUT_CLOSED) from None
+    except Exception as error:
+        fail(_unexpected(error))
+        raise click.exceptions.Exit(INTERNAL_ERROR) from None
+
+
+def report_usage(error: click.ClickException) -> ExitStatus:
+    """Say how the command line is wrong; return the status."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        say(error.format_message())
+        return ExitStatus.USAGE
+    fail(" ".join(error.format_message().split("\n")))
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is not None:
+        say(f"Try '{context.command_path} --help'.")
+    return ExitStatus.USAGE
+
+
+def tolerate_any_text() -> None:
+    """Write characters that the terminal's encoding lacks as escapes, instead of failing on them."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def flush_output(status: int) -> int:
+    """Write what is buffered; return `status`, or what it becomes when the output cannot be written."""
+    with suppress(OSError):
+        sys.stderr.flush()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        status = OUTPUT_CLOSED
+    except OSError as error:
+        fail(f"the output could not be written: {error.strerror}")
+        status = INTERNAL_ERROR
+    else:
+        return status
+    # What is still buffered would be flushed, and fail, once more at interpreter exit.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    return status
+
+
+def _unexpected(error: Exception) -> str:
+    name = type(error).__name__
+    try:
+        place = _write_traceback(error)
+    except OSError:
+        return f"unexpected {name}, a defect of this program; its traceback could not be written anywhere"
+    return f"unexpected {name}, a defect of this program; its traceback is in {place}"
+
+
+def _write_traceback(error: Exception) -> Path:
+    """Write the traceback, secrets masked, to a file only its owner can read; return the file."""
+    import tempfile
+    import traceback
+    from pathlib import Path
+
+    lines = "".join(traceback.format_exception(error)).split("\n")
+    text = "\n".join(safe_text(_masked(line)) for line in lines)
+    descriptor, name = tempfile.mkstemp(prefix="treasury-cli-", suffix=".txt", dir=_state_folder())
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    return Path(name)
+
+
+def _state_folder() -> Path | None:
+    """Return the folder for tracebacks; None, the system's temporary folder, when it cannot be made."""
+    from platformdirs import user_state_path
+
+    folder = user_state_path("treasury-console")
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def _masked(line: str) -> str:
+    """Return `line` with passwords in URLs and in key=value pairs masked."""
+    import re
+
+    line = re.sub(r"(?i)([a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@]*@", r"\1:***@", line)
+    return re.sub(r"(?i)((?:password|passwd|passphrase|secret|token|api_?key)['\"]?\s*[=:]\s*)\S+", r"\1***", line)
