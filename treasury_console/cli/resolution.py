@@ -78,7 +78,7 @@ def _touched(resolution: Resolution, verification: Verification) -> list[Verifie
 def _headline(resolution: Resolution) -> str:
     state = paint(resolution.state.value, state_colour(resolution.state))
     if resolution.dry_run:
-        return f"dry run of {resolution.action.value}: {resolution.txn_id} is {state}; nothing was written"
+        return f"dry run of {resolution.action.value}: {resolution.txn_id} would be {state}; nothing was written"
     return f"{resolution.txn_id} is {state}"
 
 

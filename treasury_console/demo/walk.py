@@ -125,7 +125,7 @@ def _commit_what_all_prepared(story: StuckStory) -> list[Step]:
             "commit",
             txn_id,
             done,
-            _says("nothing was written", f"{txn_id} is PREPARED", "1000.00 -> 0.00"),
+            _says("nothing was written", f"{txn_id} would be COMMITTED", "1000.00 -> 0.00"),
             dry_run=True,
         ),
         _force(

@@ -91,20 +91,37 @@ class ChainCheck:
 
 def check_chain(events: Iterable[AuditEvent], head: tuple[int, str] | None = None) -> ChainCheck:
     """Walk `events` in seq order and recompute every hash; `head` is the (seq, hash) the log claims to end with."""
-    expected_seq, prev_hash, first = 1, GENESIS_HASH, None
+    last, prev_hash, first = 0, GENESIS_HASH, None
     for event in events:
-        first = first or event.seq
-        reason = None
-        if event.seq != expected_seq:
-            reason = f"event {expected_seq} is missing"
-        elif event.prev_hash != prev_hash:
-            reason = "it does not follow the event before it"
-        elif event.hash != event_hash(event.seq, event.prev_hash, event.record):
-            reason = "its content was changed"
-        if reason is not None:
-            return ChainCheck(False, first, event.seq, expected_seq - 1, expected_seq, reason)
-        expected_seq, prev_hash = expected_seq + 1, event.hash
-    last = expected_seq - 1
-    if head is not None and head != (last, prev_hash):
-        return ChainCheck(False, first, last or None, last, last + 1, "events are missing at the end")
-    return ChainCheck(True, first, last or None, last)
+        first = event.seq if first is None else first
+        problem = _problem(event, last, prev_hash)
+        if problem is not None:
+            bad_seq, reason = problem
+            return ChainCheck(False, first, event.seq, last, bad_seq, reason)
+        last, prev_hash = event.seq, event.hash
+    if head is None or head == (last, prev_hash):
+        return ChainCheck(True, first, last or None, last)
+    bad_seq, reason = _problem_at_the_end(last, head)
+    return ChainCheck(False, first, last or None, last, bad_seq, reason)
+
+
+def _problem(event: AuditEvent, last: int, prev_hash: str) -> tuple[int, str] | None:
+    """Return the first bad seq and the reason if `event` does not continue the chain that ends with `last`."""
+    if event.seq <= last:
+        return event.seq, "it is out of its place"
+    if event.seq != last + 1:
+        return last + 1, f"event {last + 1} is missing"
+    if event.prev_hash != prev_hash:
+        return event.seq, "it does not follow the event before it"
+    if event.hash != event_hash(event.seq, event.prev_hash, event.record):
+        return event.seq, "its content was changed"
+    return None
+
+
+def _problem_at_the_end(last: int, head: tuple[int, str]) -> tuple[int, str]:
+    head_seq = head[0]
+    if head_seq > last:
+        return last + 1, "events are missing at the end"
+    if head_seq < last:
+        return head_seq + 1, "it was added behind the end of the log"
+    return last, "it is not the event that the log ended with"

@@ -15,10 +15,8 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from treasury_console.domain.accounts import Account
 from treasury_console.domain.transactions import BranchState
 from treasury_console.ledger.columns import AnyRow
-from treasury_console.ledger.database import insert_if_absent
+from treasury_console.ledger.database import insert_if_absent, restricted
 from treasury_console.ledger.shard_tables import branch_log, entries, holds
-
-_CHUNK = 400
 
 # The statements of the hot path are built once: building one costs more than running it.
 _INSERT_HOLD = insert(holds)
@@ -113,10 +111,11 @@ def read_branch(connection: Connection, txn_id: str, participant: str) -> Stored
 def read_branches(connection: Connection, txn_ids: Sequence[str]) -> dict[tuple[str, str], StoredBranch]:
     """Return every branch of `txn_ids` that the shard has a trace of, by (txn_id, participant)."""
     found: dict[tuple[str, str], StoredBranch] = {}
-    for chunk in (txn_ids[start : start + _CHUNK] for start in range(0, len(txn_ids), _CHUNK)):
-        for hold in connection.execute(select(holds).where(holds.c.txn_id.in_(chunk))):
+    for query in restricted(select(holds), holds.c.txn_id, txn_ids):
+        for hold in connection.execute(query):
             found[hold.txn_id, hold.participant] = _stored(None, hold)
-        for row in connection.execute(select(branch_log).where(branch_log.c.txn_id.in_(chunk))):
+    for query in restricted(select(branch_log), branch_log.c.txn_id, txn_ids):
+        for row in connection.execute(query):
             found[row.txn_id, row.participant] = _stored((row.outcome, row.ended_at), None)
     return found
 
@@ -127,9 +126,12 @@ def incoming_credits(connection: Connection, participant: str, currency: str) ->
     return int(connection.execute(_INCOMING_CREDITS, account).scalar_one())
 
 
-def list_holds(connection: Connection) -> Iterator[Hold]:
-    """Yield every hold of the shard, by participant."""
-    for row in connection.execute(select(holds).order_by(holds.c.participant, holds.c.txn_id)):
+def list_holds(connection: Connection, participant: str | None = None) -> Iterator[Hold]:
+    """Yield every hold of the shard (or of one participant), by participant."""
+    query = select(holds).order_by(holds.c.participant, holds.c.txn_id)
+    if participant is not None:
+        query = query.where(holds.c.participant == participant)
+    for row in connection.execute(query):
         yield _hold(row)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Row
+from sqlalchemy import BigInteger, DateTime, Dialect, Row, String
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -13,6 +13,21 @@ _MICROSECOND = timedelta(microseconds=1)
 
 MinorUnits = BigInteger
 AnyRow = Row[*tuple[Any, ...]]
+
+
+class WideAmount(TypeDecorator[int]):
+    """An integer of any size, as decimal text: sums that went wrong need not fit 64 bits."""
+
+    impl = String(80)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, _dialect: Dialect) -> str | None:
+        """Turn the integer into text."""
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> int | None:
+        """Turn the text into the integer."""
+        return None if value is None else int(value)
 
 
 class UtcInstant(TypeDecorator[datetime]):

@@ -7,24 +7,29 @@ the database however long it is read. A database that does not answer raises Unr
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import ColumnElement, Engine, Executable, Select, Table, create_engine, event
 from sqlalchemy import Connection as Connection
-from sqlalchemy import Engine, Executable, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
 from treasury_console.domain.errors import ConfigurationError, Unreachable
 from treasury_console.domain.text import safe_text
 
 SQLITE_SCHEME = "sqlite:///"
+FileIdentity = tuple[int, int]
+
+CHUNK = 400
+"""How many values one query asks for at the most: SQLite used to allow 999 parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,8 @@ class Database:
         self.name = name
         self.engine = engine
         self.file = file
-        self._watch: Connection | None = None
+        self._watch: PoolProxiedConnection | None = None
+        self._watched_file: FileIdentity | None = None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -70,19 +76,31 @@ class Database:
     def change_token(self) -> int:
         """Return a number that differs from the last one if anyone committed a change since; costs microseconds.
 
-        SQLite: `PRAGMA data_version` on a connection that never writes.
+        SQLite: `PRAGMA data_version` on a connection that never writes, and which file it is.
         """
         with self._failures_translated():
-            if self._watch is None:
-                self._watch = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            return int(self._watch.exec_driver_sql("PRAGMA data_version").scalar_one())
+            file = None if self.file is None else _file_identity(self.file)
+            if self._watch is None or file != self._watched_file:
+                self._stop_watching()
+                self._watch, self._watched_file = self.engine.raw_connection(), file
+            # Outside any transaction: within one the number stands still, and the log behind it could not be reset.
+            cursor = self._watch.cursor()
+            try:
+                cursor.execute("PRAGMA data_version")
+                (version,) = cursor.fetchone() or (0,)
+                return int(version) + ((file[1] if file else 0) << 32)
+            finally:
+                cursor.close()
 
     def close(self) -> None:
         """Close every connection."""
+        self._stop_watching()
+        self.engine.dispose()
+
+    def _stop_watching(self) -> None:
         if self._watch is not None:
             self._watch.close()
             self._watch = None
-        self.engine.dispose()
 
     @contextmanager
     def _failures_translated(self) -> Iterator[None]:
@@ -90,10 +108,8 @@ class Database:
             yield
         except IntegrityError:
             raise
-        except (DBAPIError, PoolTimeout, sqlite3.Error, OSError) as error:
+        except (DBAPIError, PoolTimeout, sqlite3.Error) as error:
             raise Unreachable(f"database {self.name} did not answer: {_reason(error)}") from error
-        except SQLAlchemyError as error:
-            raise Unreachable(f"database {self.name} cannot be used: {type(error).__name__}") from error
 
 
 def sqlite_path(url: str) -> Path:
@@ -112,6 +128,17 @@ def open_database(name: str, url: str, options: SqliteOptions | None = None, *, 
 def insert_if_absent(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert the row unless one with the same key is there; say whether it was inserted."""
     return connection.execute(_insert_or_nothing(table, connection.dialect.name), dict(values)).rowcount == 1
+
+
+def restricted(
+    query: Select[*tuple[Any, ...]], column: ColumnElement[str], values: Sequence[str] | None
+) -> Iterator[Select[*tuple[Any, ...]]]:
+    """Yield `query` as it is, or in parts that together ask for `values` only, in their order."""
+    if values is None:
+        yield query
+        return
+    for start in range(0, len(values), CHUNK):
+        yield query.where(column.in_(list(values[start : start + CHUNK])))
 
 
 @cache
@@ -142,11 +169,31 @@ def _sqlite_engine(path: Path, options: SqliteOptions, *, create: bool) -> Engin
 
     engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=4, max_overflow=16)
 
+    @event.listens_for(engine, "connect")
+    def note_file(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        record.info["file"] = _file_identity(path)
+
+    @event.listens_for(engine, "checkout")
+    def refuse_replaced_file(
+        _connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+    ) -> None:
+        # An open handle outlives its file: without this, a console would go on with a database that was moved away.
+        if record.info["file"] != _file_identity(path):
+            raise DisconnectionError
+
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get("treasury_begin", "BEGIN"))
 
     return engine
+
+
+def _file_identity(path: Path) -> FileIdentity | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _reason(error: BaseException) -> str:

@@ -6,13 +6,15 @@ the cut, entries at or after it are taken off the stored balance again, because 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Label, and_, case, func, literal, or_, select
 
 from treasury_console.domain.drift import CandidateEntry
+from treasury_console.domain.money import MAX_MINOR_UNITS, MIN_MINOR_UNITS
+from treasury_console.ledger.database import restricted
 from treasury_console.ledger.shard_tables import accounts, entries, holds
 
 _LOW_BITS = 0xFFFFFFFF
@@ -30,6 +32,7 @@ class AccountSums:
     entries_sum: int
     entries_after_cut: int
     entries_count: int
+    lowest_version: int
     highest_version: int
     holds_sum: int
 
@@ -41,7 +44,9 @@ class AccountSums:
     @property
     def complete(self) -> bool:
         """Check B2: the entries are versions 1 to n, and the account is at version n."""
-        return self.version == self.entries_count == self.highest_version
+        if self.entries_count == 0:
+            return self.version == 0
+        return self.lowest_version == 1 and self.version == self.entries_count == self.highest_version
 
     @property
     def holds_match(self) -> bool:
@@ -62,13 +67,13 @@ class RunningBalanceBreak:
 
 
 @dataclass(frozen=True, slots=True)
-class TransactionLegs:
-    """The legs of one transaction on one shard."""
+class PostedLeg:
+    """An entry as a leg of its transaction; the owner may be a reserved one."""
 
     txn_id: str
+    owner: str
     currency: str
-    legs: int
-    total: int
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +104,10 @@ def account_sums(
         select(
             entries.c.agent_id,
             entries.c.currency,
-            func.sum(entries.c.amount).label("entries_sum"),
-            func.sum(after_cut).label("entries_after_cut"),
+            *_halves("entries_sum", entries.c.amount),
+            *_halves("entries_after_cut", after_cut),
             func.count().label("entries_count"),
+            func.min(entries.c.version).label("lowest_version"),
             func.max(entries.c.version).label("highest_version"),
         )
         .where(entries.c.version.is_not(None), *_only(entries.c.agent_id, agent_ids))
@@ -109,29 +115,16 @@ def account_sums(
         .subquery()
     )
     held = (
-        select(holds.c.participant, holds.c.currency, func.sum(-holds.c.amount).label("holds_sum"))
+        select(holds.c.participant, holds.c.currency, *_halves("holds_sum", holds.c.amount))
         .where(holds.c.amount < 0, *_only(holds.c.participant, agent_ids))
         .group_by(holds.c.participant, holds.c.currency)
         .subquery()
     )
-    sums = {
-        name: func.coalesce(column, 0)
-        for name, column in (
-            ("entries_sum", journal.c.entries_sum),
-            ("entries_after_cut", journal.c.entries_after_cut),
-            ("entries_count", journal.c.entries_count),
-            ("highest_version", journal.c.highest_version),
-            ("holds_sum", held.c.holds_sum),
-        )
-    }
+    columns = [func.coalesce(column, 0).label(column.key) for column in (*journal.c[2:], *held.c[2:])]
+    sums = {column.name: column for column in columns}
     query = (
         select(
-            accounts.c.agent_id,
-            accounts.c.currency,
-            accounts.c.balance,
-            accounts.c.held,
-            accounts.c.version,
-            *(column.label(name) for name, column in sums.items()),
+            accounts.c.agent_id, accounts.c.currency, accounts.c.balance, accounts.c.held, accounts.c.version, *columns
         )
         .select_from(
             accounts.outerjoin(
@@ -145,26 +138,39 @@ def account_sums(
     if only_mismatches:
         query = query.where(
             or_(
-                accounts.c.balance != sums["entries_sum"],
-                accounts.c.version != sums["entries_count"],
-                accounts.c.version != sums["highest_version"],
-                accounts.c.held != sums["holds_sum"],
+                _differ(accounts.c.balance, sums, "entries_sum"),
+                accounts.c.version != sums["entries_count"].element,
+                accounts.c.version != sums["highest_version"].element,
+                and_(sums["entries_count"].element > 0, sums["lowest_version"].element != 1),
+                _differ(-accounts.c.held, sums, "holds_sum"),
             )
         )
     for row in connection.execute(query):
-        agent_id, currency, *numbers = row
-        yield AccountSums(agent_id, currency, *(int(number) for number in numbers))
+        yield AccountSums(
+            agent_id=row.agent_id,
+            currency=row.currency,
+            balance=row.balance,
+            held=row.held,
+            version=row.version,
+            entries_sum=_whole(row.entries_sum_high, row.entries_sum_low),
+            entries_after_cut=_whole(row.entries_after_cut_high, row.entries_after_cut_low),
+            entries_count=int(row.entries_count),
+            lowest_version=int(row.lowest_version),
+            highest_version=int(row.highest_version),
+            holds_sum=-_whole(row.holds_sum_high, row.holds_sum_low),
+        )
 
 
-def entries_without_account(connection: Connection) -> Iterator[AccountSums]:
+def entries_without_account(connection: Connection, *, agent_ids: Sequence[str] | None = None) -> Iterator[AccountSums]:
     """Yield the sums of entries whose agent has no account in their currency, as an account of nothing."""
     query = (
         select(
             entries.c.agent_id,
             entries.c.currency,
-            func.sum(entries.c.amount),
-            func.count(),
-            func.max(entries.c.version),
+            *_halves("entries_sum", entries.c.amount),
+            func.count().label("entries_count"),
+            func.min(entries.c.version).label("lowest_version"),
+            func.max(entries.c.version).label("highest_version"),
         )
         .select_from(
             entries.outerjoin(
@@ -172,11 +178,23 @@ def entries_without_account(connection: Connection) -> Iterator[AccountSums]:
                 and_(accounts.c.agent_id == entries.c.agent_id, accounts.c.currency == entries.c.currency),
             )
         )
-        .where(entries.c.version.is_not(None), accounts.c.agent_id.is_(None))
+        .where(entries.c.version.is_not(None), accounts.c.agent_id.is_(None), *_only(entries.c.agent_id, agent_ids))
         .group_by(entries.c.agent_id, entries.c.currency)
     )
-    for agent_id, currency, total, count, top in connection.execute(query):
-        yield AccountSums(agent_id, currency, 0, 0, 0, int(total), 0, int(count), int(top), 0)
+    for row in connection.execute(query):
+        yield AccountSums(
+            agent_id=row.agent_id,
+            currency=row.currency,
+            balance=0,
+            held=0,
+            version=0,
+            entries_sum=_whole(row.entries_sum_high, row.entries_sum_low),
+            entries_after_cut=0,
+            entries_count=int(row.entries_count),
+            lowest_version=int(row.lowest_version),
+            highest_version=int(row.highest_version),
+            holds_sum=0,
+        )
 
 
 def running_balance_breaks(
@@ -206,26 +224,20 @@ def running_balance_breaks(
         yield RunningBalanceBreak(*row)
 
 
-def transaction_legs(connection: Connection, txn_ids: Sequence[str] | None = None) -> Iterator[TransactionLegs]:
-    """Yield the legs of every transaction on the shard (or of `txn_ids`), by transaction."""
-    query = (
-        select(entries.c.txn_id, entries.c.currency, func.count(), func.sum(entries.c.amount))
-        .where(*_only(entries.c.txn_id, txn_ids))
-        .group_by(entries.c.txn_id, entries.c.currency)
-        .order_by(entries.c.txn_id, entries.c.currency)
+def posted_legs(connection: Connection, txn_ids: Sequence[str] | None = None) -> Iterator[PostedLeg]:
+    """Yield the entries of every transaction on the shard (or of `txn_ids`, which must be sorted), by transaction."""
+    query = select(entries.c.txn_id, entries.c.agent_id, entries.c.currency, entries.c.amount).order_by(
+        entries.c.txn_id, entries.c.agent_id, entries.c.currency
     )
-    for row in connection.execute(query.execution_options(yield_per=1000)):
-        yield TransactionLegs(row[0], row[1], int(row[2]), int(row[3]))
+    for part in restricted(query, entries.c.txn_id, txn_ids):
+        for row in connection.execute(part.execution_options(yield_per=1000)):
+            yield PostedLeg(*row)
 
 
 def currency_totals(connection: Connection) -> dict[str, int]:
     """Return the sum of all entries per currency, reserved owners included; exact beyond 64 bits."""
-    query = select(
-        entries.c.currency,
-        func.sum(entries.c.amount.bitwise_rshift(32)),
-        func.sum(entries.c.amount.bitwise_and(_LOW_BITS)),
-    ).group_by(entries.c.currency)
-    return {row[0]: (int(row[1]) << 32) + int(row[2]) for row in connection.execute(query)}
+    query = select(entries.c.currency, *_halves("total", entries.c.amount)).group_by(entries.c.currency)
+    return {row.currency: _whole(row.total_high, row.total_low) for row in connection.execute(query)}
 
 
 def count_entries(connection: Connection, *, cut: datetime | None = None) -> int:
@@ -266,19 +278,14 @@ def entries_of(
     ]
 
 
-def entries_of_transaction(connection: Connection, txn_id: str) -> list[tuple[str, int]]:
-    """Return (owner, amount) of the transaction's entries on this shard."""
-    query = select(entries.c.agent_id, entries.c.amount).where(entries.c.txn_id == txn_id)
-    return [(row.agent_id, row.amount) for row in connection.execute(query.order_by(entries.c.agent_id))]
-
-
 def entries_with_amount(
     connection: Connection, agent_id: str, currency: str, amounts: Sequence[int], limit: int = 5
 ) -> tuple[CandidateEntry, ...]:
     """Return the newest entries of the account with one of `amounts`: an index probe, never a scan."""
+    storable = [amount for amount in amounts if MIN_MINOR_UNITS <= amount <= MAX_MINOR_UNITS]
     query = (
         select(entries.c.txn_id, entries.c.amount, entries.c.posted_at)
-        .where(entries.c.agent_id == agent_id, entries.c.currency == currency, entries.c.amount.in_(list(amounts)))
+        .where(entries.c.agent_id == agent_id, entries.c.currency == currency, entries.c.amount.in_(storable))
         .order_by(entries.c.posted_at.desc())
         .limit(limit)
     )
@@ -287,3 +294,24 @@ def entries_with_amount(
 
 def _only(column: ColumnElement[str], values: Sequence[str] | None) -> list[ColumnElement[bool]]:
     return [] if values is None else [column.in_(list(values))]
+
+
+def _halves(name: str, amount: ColumnElement[int]) -> tuple[ColumnElement[int], ColumnElement[int]]:
+    """Return the sums of the high and the low 32 bits: a plain sum of 64-bit amounts can overflow on its way."""
+    return (
+        func.sum(amount.bitwise_rshift(32)).label(f"{name}_high"),
+        func.sum(amount.bitwise_and(_LOW_BITS)).label(f"{name}_low"),
+    )
+
+
+def _whole(high: int, low: int) -> int:
+    return (int(high) << 32) + int(low)
+
+
+def _differ(stored: ColumnElement[int], sums: Mapping[str, Label[int]], name: str) -> ColumnElement[bool]:
+    """Say in SQL whether the stored amount is not the sum, comparing half by half."""
+    high, low = sums[f"{name}_high"].element, sums[f"{name}_low"].element
+    return or_(
+        high + low.bitwise_rshift(32) != stored.bitwise_rshift(32),
+        low.bitwise_and(_LOW_BITS) != stored.bitwise_and(_LOW_BITS),
+    )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from treasury_console.domain.errors import Fenced
@@ -25,10 +25,8 @@ from treasury_console.domain.transactions import (
     Vote,
 )
 from treasury_console.ledger.columns import AnyRow
-from treasury_console.ledger.database import insert_if_absent
+from treasury_console.ledger.database import insert_if_absent, restricted
 from treasury_console.ledger.treasury_tables import branches, coordinators, decisions, transactions
-
-_CHUNK = 400
 
 # The statements of the hot path are built once: building one costs more than running it.
 _INSERT_TRANSACTION = insert(transactions)
@@ -87,14 +85,16 @@ class TransactionRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpectedLegs:
-    """How many journal entries a transaction has on one shard once it is committed."""
+class RecordedLeg:
+    """A branch as the journal should show it once its transaction is committed, and how far that transaction is."""
 
     txn_id: str
     shard: str
-    currency: str
+    participant: str
     amount: int
-    legs: int
+    contra: str | None
+    currency: str
+    moved: int
     decision: Decision | None
     created_at: datetime
     finished: bool
@@ -226,11 +226,11 @@ def find_transaction(connection: Connection, txn_id: str) -> TransactionRecord |
 
 def find_transactions(connection: Connection, txn_ids: Sequence[str]) -> dict[str, TransactionRecord]:
     """Return the records of those of `txn_ids` that exist."""
-    found: dict[str, TransactionRecord] = {}
-    for chunk in (txn_ids[start : start + _CHUNK] for start in range(0, len(txn_ids), _CHUNK)):
-        for record in _load(connection, _record_query().where(transactions.c.txn_id.in_(chunk))):
-            found[record.transaction.txn_id] = record
-    return found
+    return {
+        record.transaction.txn_id: record
+        for query in restricted(_record_query(), transactions.c.txn_id, txn_ids)
+        for record in _load(connection, query)
+    }
 
 
 def list_pending(connection: Connection, *, created_before: datetime | None = None) -> list[TransactionRecord]:
@@ -246,47 +246,52 @@ def list_all(connection: Connection) -> list[TransactionRecord]:
     return _load(connection, _record_query().order_by(transactions.c.created_at, transactions.c.txn_id))
 
 
-def expected_legs(connection: Connection) -> Iterator[ExpectedLegs]:
-    """Yield what every transaction should leave on each of its shards, by transaction."""
+def recorded_legs(connection: Connection, txn_ids: Sequence[str] | None = None) -> Iterator[RecordedLeg]:
+    """Yield the legs of every transaction (or of `txn_ids`, which must be sorted), by transaction."""
     query = (
         select(
-            transactions.c.txn_id,
+            branches.c.txn_id,
             branches.c.shard,
+            branches.c.participant,
+            branches.c.amount,
+            branches.c.contra,
             transactions.c.currency,
-            transactions.c.amount,
-            (func.count() + func.count(branches.c.contra)).label("legs"),
+            transactions.c.amount.label("moved"),
             decisions.c.decision,
             transactions.c.created_at,
             transactions.c.finished_at,
         )
         .select_from(
-            transactions.join(branches, branches.c.txn_id == transactions.c.txn_id).outerjoin(
-                decisions, decisions.c.txn_id == transactions.c.txn_id
+            branches.join(transactions, transactions.c.txn_id == branches.c.txn_id).outerjoin(
+                decisions, decisions.c.txn_id == branches.c.txn_id
             )
         )
-        .group_by(
-            transactions.c.txn_id,
-            branches.c.shard,
-            transactions.c.currency,
-            transactions.c.amount,
-            decisions.c.decision,
-            transactions.c.created_at,
-            transactions.c.finished_at,
-        )
-        .order_by(transactions.c.txn_id)
+        .order_by(branches.c.txn_id, branches.c.position)
     )
-    for row in connection.execute(query.execution_options(yield_per=1000)):
-        decision = None if row.decision is None else Decision(row.decision)
-        yield ExpectedLegs(
-            row.txn_id,
-            row.shard,
-            row.currency,
-            row.amount,
-            int(row.legs),
-            decision,
-            row.created_at,
-            row.finished_at is not None,
-        )
+    for part in restricted(query, branches.c.txn_id, txn_ids):
+        for row in connection.execute(part.execution_options(yield_per=1000)):
+            yield RecordedLeg(
+                row.txn_id,
+                row.shard,
+                row.participant,
+                row.amount,
+                row.contra,
+                row.currency,
+                row.moved,
+                None if row.decision is None else Decision(row.decision),
+                row.created_at,
+                row.finished_at is not None,
+            )
+
+
+def transactions_of(connection: Connection, participant: str, since: datetime) -> list[str]:
+    """Return the transactions created at or after `since` in which the agent takes part."""
+    query = (
+        select(branches.c.txn_id)
+        .join(transactions, transactions.c.txn_id == branches.c.txn_id)
+        .where(branches.c.participant == participant, transactions.c.created_at >= since)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def _record_query() -> Select[*tuple[Any, ...]]:
@@ -307,11 +312,9 @@ def _record_query() -> Select[*tuple[Any, ...]]:
 def _load(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[TransactionRecord]:
     rows = connection.execute(query).all()
     branch_rows: dict[str, list[AnyRow]] = {}
-    txn_ids = [row.txn_id for row in rows]
-    for chunk in (txn_ids[start : start + _CHUNK] for start in range(0, len(txn_ids), _CHUNK)):
-        for branch in connection.execute(
-            select(branches).where(branches.c.txn_id.in_(chunk)).order_by(branches.c.txn_id, branches.c.position)
-        ):
+    in_order = select(branches).order_by(branches.c.txn_id, branches.c.position)
+    for part in restricted(in_order, branches.c.txn_id, [row.txn_id for row in rows]):
+        for branch in connection.execute(part):
             branch_rows.setdefault(branch.txn_id, []).append(branch)
     return [_record(row, branch_rows.get(row.txn_id, [])) for row in rows]
 

@@ -16,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from treasury_console.ledger.columns import MinorUnits, UtcInstant
+from treasury_console.ledger.columns import MinorUnits, UtcInstant, WideAmount
 
 treasury_metadata = MetaData(
     naming_convention={
@@ -156,8 +156,8 @@ findings = Table(
     Column("agent_id", String(128), nullable=False),
     Column("currency", String(10), nullable=False),
     Column("subject", String(160), nullable=False),
-    Column("expected", MinorUnits, nullable=False),
-    Column("actual", MinorUnits, nullable=False),
+    Column("expected", WideAmount, nullable=False),
+    Column("actual", WideAmount, nullable=False),
     Column("cause", String(40), nullable=False),
     Column("score", Integer, nullable=False),
     Column("evidence", Text, nullable=False),

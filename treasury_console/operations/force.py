@@ -16,6 +16,7 @@ from treasury_console.domain.durations import iso_utc
 from treasury_console.domain.errors import InvalidRequest, Refused, TreasuryError, Unreachable
 from treasury_console.domain.resolution import (
     Action,
+    BranchEvidence,
     CoordinatorStatus,
     Evidence,
     Requirement,
@@ -23,14 +24,14 @@ from treasury_console.domain.resolution import (
     Verdict,
     judge,
 )
-from treasury_console.domain.transactions import Decision, RecordedDecision, TransactionState, derive_state
+from treasury_console.domain.transactions import BranchState, Decision, RecordedDecision, TransactionState, derive_state
 from treasury_console.ledger.audit_log import append_event
 from treasury_console.ledger.transactions import TransactionRecord, fence, list_pending, record_decision
+from treasury_console.operations.evidence import look_at, look_at_all
 from treasury_console.operations.transactions import Effect, predict_effects
 from treasury_console.operations.treasury import Treasury
 from treasury_console.operations.verification import Verification, verify_agents
-from treasury_console.twophase.evidence import gather_evidence
-from treasury_console.twophase.recovery import BranchOutcome, apply_decision, confirm
+from treasury_console.twophase.recovery import ENDED_AS, BranchOutcome, apply_decision, confirm
 from treasury_console.twophase.steps import Step
 
 Progress = Callable[[str], None]
@@ -115,13 +116,13 @@ def force(
     treasury.on_step(Step.INTENT_LOGGED, "")
     try:
         on_progress("Reading the evidence")
-        record, evidence = _look(treasury, txn_id)
+        record, evidence = look_at(treasury, txn_id)
         _check_verdict(action, approval, evidence)
         if record.decision is None:
             on_progress("Fencing the coordinator")
             _fence(treasury, record, action, approval)
             treasury.on_step(Step.FENCED, "")
-            record, evidence = _look(treasury, txn_id)
+            record, evidence = look_at(treasury, txn_id)
             _check_verdict(action, approval, evidence)
         recorded, won = _decide(treasury, record, action, approval, wanted)
     except TreasuryError as refusal:
@@ -148,19 +149,18 @@ def predict_force(treasury: Treasury, txn_id: str, action: Action, approval: App
     wanted = _wanted(action)
     if approval is not None:
         _check_approval(treasury, approval)
-    record, evidence = _look(treasury, txn_id)
+    record, evidence = look_at(treasury, txn_id)
     _check_verdict(action, approval or Approval("", acknowledge_log_lost=True), evidence)
     incident_id = approval.incident_id if approval else None
     decision = record.decision or RecordedDecision(wanted, treasury.actor, treasury.clock(), incident_id)
+    branches = tuple(_predicted_branch(branch, decision.decision) for branch in evidence.branches)
     return Resolution(
         txn_id=txn_id,
         action=action,
-        state=derive_state(record.decision.decision if record.decision else None, evidence.states),
+        state=derive_state(decision.decision, [branch.state for branch in branches]),
         decision=decision,
         already_decided=record.decision is not None,
-        branches=tuple(
-            BranchOutcome(branch.participant, branch.shard, branch.state, branch.detail) for branch in evidence.branches
-        ),
+        branches=branches,
         verified=None,
         verification=None,
         effects=predict_effects(treasury, record, evidence)[action],
@@ -171,7 +171,7 @@ def predict_force(treasury: Treasury, txn_id: str, action: Action, approval: App
 def resume(treasury: Treasury, txn_id: str, *, on_progress: Progress = lambda _message: None) -> Resolution:
     """Apply the decision on record; needs no approval. Raise ForceRefused when there is none, or it is contradicted."""
     treasury.require_write("resume")
-    record, evidence = _look(treasury, txn_id)
+    record, evidence = look_at(treasury, txn_id)
     verdict = judge(evidence).resume
     treasury.audit(Action.RESUME.value, Phase.INTENT, txn_id)
     treasury.on_step(Step.INTENT_LOGGED, "")
@@ -190,12 +190,18 @@ def resumable(treasury: Treasury) -> list[str]:
     """
     with treasury.store.snapshot() as connection:
         records = [record for record in list_pending(connection) if record.decision is not None]
-    evidence = gather_evidence(records, treasury.shards, treasury.clock())
     return [
-        txn_id
-        for txn_id, found in evidence.items()
-        if found.coordinator is not CoordinatorStatus.ALIVE and judge(found).resume.allowed
+        evidence.txn_id
+        for _, evidence in look_at_all(treasury, records)
+        if evidence.coordinator is not CoordinatorStatus.ALIVE and judge(evidence).resume.allowed
     ]
+
+
+def _predicted_branch(branch: BranchEvidence, decision: Decision) -> BranchOutcome:
+    """Return how the branch will end: as decided, unless it ended before or its shard does not answer."""
+    may_end = {BranchState.PREPARED} if decision is Decision.COMMIT else {BranchState.PREPARED, BranchState.ACTIVE}
+    state = ENDED_AS[decision] if branch.state in may_end else branch.state
+    return BranchOutcome(branch.participant, branch.shard, state, branch.detail)
 
 
 def _wanted(action: Action) -> Decision:
@@ -216,11 +222,6 @@ def _approval_details(approval: Approval) -> dict[str, str | bool | None]:
         "acknowledge_log_lost": approval.acknowledge_log_lost,
         "fingerprint": approval.fingerprint,
     }
-
-
-def _look(treasury: Treasury, txn_id: str) -> tuple[TransactionRecord, Evidence]:
-    record = treasury.transaction_record(txn_id)
-    return record, gather_evidence([record], treasury.shards, treasury.clock())[txn_id]
 
 
 def _check_verdict(action: Action, approval: Approval, evidence: Evidence) -> None:

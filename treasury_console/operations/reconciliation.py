@@ -1,17 +1,14 @@
 """Reconciliation: every check over the whole treasury as of a day, or over one agent's last days.
 
-The treasury database is read first and each shard in one snapshot after it. So every transaction that was finished in
-the treasury's snapshot shows all its legs; one that was not is in flight, explained and no drift; and one that the
-snapshot does not know is looked up again. Integrity checks look at the whole journal; the cut only says as of when
-balances are stated.
+The treasury database is read first and each shard in one snapshot after it, so that what was finished in the treasury's
+snapshot shows all its legs and what was not can be explained. Integrity checks look at the whole journal; the cut only
+says as of when balances are stated.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -20,27 +17,23 @@ from treasury_console.domain.audit import Phase
 from treasury_console.domain.drift import Cause, Check, Finding, InFlight, RunStatus
 from treasury_console.domain.durations import end_of_utc_day
 from treasury_console.domain.errors import InvalidRequest
-from treasury_console.domain.transactions import Decision
 from treasury_console.ledger.audit_log import append_event
 from treasury_console.ledger.branches import Hold, list_holds
 from treasury_console.ledger.database import Connection
 from treasury_console.ledger.journal import (
     JournalEntry,
-    TransactionLegs,
     account_sums,
     count_agents_with_accounts,
     count_entries,
     currency_totals,
     entries_of,
-    entries_of_transaction,
-    entries_with_amount,
     entries_without_account,
     running_balance_breaks,
-    transaction_legs,
 )
 from treasury_console.ledger.runs import RunRecord, record_run
-from treasury_console.ledger.transactions import ExpectedLegs, expected_legs, find_transactions, list_pending
+from treasury_console.ledger.transactions import find_transactions, list_pending, transactions_of
 from treasury_console.operations.accounts import locate_agents, shard_of_agent
+from treasury_console.operations.transaction_check import Ledgers, TransactionCheck, check_transactions
 from treasury_console.operations.treasury import Treasury
 from treasury_console.operations.verification import account_findings, running_balance_finding, verify_accounts
 
@@ -63,24 +56,6 @@ class Reconciliation:
     entries: tuple[JournalEntry, ...] = field(default=())
 
 
-@dataclass(slots=True)
-class _Ledgers:
-    """The snapshots of one run: the treasury's, and each shard's taken after it."""
-
-    treasury: Connection
-    shards: Mapping[str, Connection]
-
-
-@dataclass(slots=True)
-class _TransactionCheck:
-    """What T1 makes of the journal: findings, what is in flight, and the sums that explains per currency."""
-
-    findings: list[Finding] = field(default_factory=list)
-    in_flight: list[InFlight] = field(default_factory=list)
-    explained: Counter[str] = field(default_factory=Counter)
-    unknown: dict[str, list[tuple[str, TransactionLegs]]] = field(default_factory=dict)
-
-
 def reconcile_full(
     treasury: Treasury, day: date | None = None, *, on_progress: Progress = lambda _message: None
 ) -> Reconciliation:
@@ -99,7 +74,7 @@ def reconcile_full(
         on_progress("Checking balances")
         findings = [finding for shard in ledgers.shards.values() for finding in _balance_findings(treasury, shard, cut)]
         on_progress("Checking transactions")
-        checked = _check_transactions(treasury, ledgers)
+        checked = check_transactions(treasury, ledgers)
         findings += checked.findings
         on_progress("Checking holds")
         findings += _hold_findings(treasury, ledgers)
@@ -141,8 +116,10 @@ def reconcile_agent(treasury: Treasury, agent_id: str, last: timedelta) -> Recon
             for finding in account.findings
         ]
         window = entries_of(shard, agent_id, since=started - last)
-        checked = _check_transactions(treasury, ledgers, sorted({entry.txn_id for entry in window}))
+        recent = transactions_of(ledgers.treasury, agent_id, started - last)
+        checked = check_transactions(treasury, ledgers, [*recent, *(entry.txn_id for entry in window)])
         findings += checked.findings
+        findings += _hold_findings(treasury, ledgers, agent_id)
         stuck = _stuck(treasury, ledgers.treasury, started, participant=agent_id)
     return _recorded(
         treasury,
@@ -159,10 +136,10 @@ def reconcile_agent(treasury: Treasury, agent_id: str, last: timedelta) -> Recon
     )
 
 
-def _open_ledgers(treasury: Treasury, stack: ExitStack) -> _Ledgers:
+def _open_ledgers(treasury: Treasury, stack: ExitStack) -> Ledgers:
     first = stack.enter_context(treasury.store.snapshot())
     shards = {name: stack.enter_context(shard.database.snapshot()) for name, shard in sorted(treasury.shards.items())}
-    return _Ledgers(first, shards)
+    return Ledgers(first, shards)
 
 
 def _balance_findings(treasury: Treasury, shard: Connection, cut: datetime | None) -> Iterator[Finding]:
@@ -175,150 +152,9 @@ def _balance_findings(treasury: Treasury, shard: Connection, cut: datetime | Non
         yield running_balance_finding(broken)
 
 
-def _check_transactions(
-    treasury: Treasury, ledgers: _Ledgers, txn_ids: Sequence[str] | None = None
-) -> _TransactionCheck:
-    """T1 over every transaction, or over `txn_ids`: one pass over the treasury's and the shards' lists side by side."""
-    checked = _TransactionCheck()
-    wanted = None if txn_ids is None else set(txn_ids)
-    for txn_id, expected, actual in _side_by_side(ledgers, txn_ids):
-        if wanted is not None and txn_id not in wanted:
-            continue
-        if not expected:
-            checked.unknown[txn_id] = actual
-        elif not expected[0].finished:
-            _note_in_flight(checked, expected[0], actual)
-        else:
-            finding = _transaction_finding(ledgers, expected, actual)
-            if finding is not None:
-                checked.findings.append(finding)
-    _look_up_unknown(treasury, ledgers, checked)
-    return checked
-
-
-def _side_by_side(
-    ledgers: _Ledgers, txn_ids: Sequence[str] | None
-) -> Iterator[tuple[str, list[ExpectedLegs], list[tuple[str, TransactionLegs]]]]:
-    """Yield each transaction with what the record expects and what the shards show."""
-
-    def recorded() -> Iterator[tuple[str, str, ExpectedLegs | TransactionLegs]]:
-        for row in expected_legs(ledgers.treasury):
-            yield row.txn_id, "", row
-
-    def posted(name: str) -> Iterator[tuple[str, str, ExpectedLegs | TransactionLegs]]:
-        for row in transaction_legs(ledgers.shards[name], txn_ids):
-            yield row.txn_id, name, row
-
-    merged = heapq.merge(recorded(), *(posted(name) for name in ledgers.shards), key=lambda row: row[0])
-    for txn_id, rows in itertools.groupby(merged, key=lambda row: row[0]):
-        expected: list[ExpectedLegs] = []
-        actual: list[tuple[str, TransactionLegs]] = []
-        for _, shard, row in rows:
-            if isinstance(row, ExpectedLegs):
-                expected.append(row)
-            else:
-                actual.append((shard, row))
-        yield txn_id, expected, actual
-
-
-def _note_in_flight(
-    checked: _TransactionCheck, record: ExpectedLegs, actual: Sequence[tuple[str, TransactionLegs]]
-) -> None:
-    if not actual:
-        return
-    checked.in_flight.append(InFlight(record.txn_id, record.currency, record.amount, record.created_at))
-    for _, legs in actual:
-        checked.explained[legs.currency] += legs.total
-
-
-def _transaction_finding(
-    ledgers: _Ledgers, expected: Sequence[ExpectedLegs], actual: Sequence[tuple[str, TransactionLegs]]
-) -> Finding | None:
-    record = expected[0]
-    total = sum(legs.total for _, legs in actual)
-    if record.decision is not Decision.COMMIT:
-        if not actual:
-            return None
-        problem = "it was rolled back, yet it has entries"
-    else:
-        wanted = {(row.shard, row.currency): row.legs for row in expected}
-        found = {(shard, legs.currency): legs.legs for shard, legs in actual}
-        if wanted == found and total == 0:
-            return None
-        problem = f"{sum(found.values())} of {sum(wanted.values())} entries are there"
-    participant, amount = _missing_leg(ledgers, record)
-    lost_credit = amount > 0 and total == -amount
-    return Finding(
-        Check.TRANSACTION,
-        participant,
-        record.currency,
-        expected=0,
-        actual=total,
-        cause=Cause.ORPHANED_DEBIT if lost_credit else Cause.UNKNOWN,
-        score=90 if lost_credit else 0,
-        evidence=(f"{record.txn_id}: {problem}",),
-        subject=record.txn_id,
-    )
-
-
-def _missing_leg(ledgers: _Ledgers, record: ExpectedLegs) -> tuple[str, int]:
-    """Return the participant whose entry is missing or wrong, and its amount on record; ("", 0) if there is none."""
-    known = find_transactions(ledgers.treasury, [record.txn_id])[record.txn_id]
-    for branch in known.transaction.branches:
-        shard = ledgers.shards.get(branch.shard)
-        posted = {} if shard is None else dict(entries_of_transaction(shard, record.txn_id))
-        if posted.get(branch.participant) != branch.amount:
-            return branch.participant, branch.amount
-    return "", 0
-
-
-def _look_up_unknown(treasury: Treasury, ledgers: _Ledgers, checked: _TransactionCheck) -> None:
-    """Tell transactions created after the treasury's snapshot (skew) from entries that no transaction made."""
-    if not checked.unknown:
-        return
-    with treasury.store.snapshot() as newer:
-        created_since = find_transactions(newer, list(checked.unknown))
-    for txn_id, actual in checked.unknown.items():
-        if txn_id in created_since:
-            transaction = created_since[txn_id].transaction
-            checked.in_flight.append(InFlight(txn_id, transaction.currency, transaction.amount, transaction.created_at))
-            for _, legs in actual:
-                checked.explained[legs.currency] += legs.total
-        else:
-            checked.findings += [_stray_finding(ledgers.shards[shard], legs) for shard, legs in actual]
-
-
-def _stray_finding(shard: Connection, legs: TransactionLegs) -> Finding:
-    """Entries that belong to no transaction; a credit that repeats an earlier one is a duplicate."""
-    posted = entries_of_transaction(shard, legs.txn_id)
-    agent_id, amount = next(((owner, amount) for owner, amount in posted if not owner.startswith("@")), ("", 0))
-    twins = [
-        entry
-        for entry in entries_with_amount(shard, agent_id, legs.currency, [amount])
-        if entry.txn_id != legs.txn_id and amount > 0
-    ]
-    return Finding(
-        Check.TRANSACTION,
-        agent_id,
-        legs.currency,
-        expected=0,
-        actual=legs.total,
-        cause=Cause.DUPLICATE_CREDIT if twins else Cause.UNKNOWN,
-        score=80 if twins else 0,
-        evidence=(
-            f"{legs.txn_id}: entries without a transaction ({legs.legs})",
-            *(
-                f"the same amount was credited by {twin.txn_id} at {twin.posted_at:%Y-%m-%d %H:%M:%S}Z"
-                for twin in twins
-            ),
-        ),
-        subject=legs.txn_id,
-    )
-
-
-def _hold_findings(treasury: Treasury, ledgers: _Ledgers) -> list[Finding]:
-    """H1: no hold is left of a transaction that has ended or that nobody started."""
-    held = [hold for shard in ledgers.shards.values() for hold in list_holds(shard)]
+def _hold_findings(treasury: Treasury, ledgers: Ledgers, participant: str | None = None) -> list[Finding]:
+    """H1: no hold (of `participant`, if given) is left of a transaction that has ended or that nobody started."""
+    held = [hold for shard in ledgers.shards.values() for hold in list_holds(shard, participant)]
     known = find_transactions(ledgers.treasury, sorted({hold.txn_id for hold in held}))
     unknown = sorted({hold.txn_id for hold in held} - set(known))
     if unknown:
@@ -346,7 +182,7 @@ def _hold_finding(hold: Hold, problem: str) -> Finding:
     )
 
 
-def _global_findings(treasury: Treasury, ledgers: _Ledgers, checked: _TransactionCheck) -> Iterator[Finding]:
+def _global_findings(treasury: Treasury, ledgers: Ledgers, checked: TransactionCheck) -> Iterator[Finding]:
     """G1: all entries of a currency sum to zero, apart from transactions in flight."""
     totals: Counter[str] = Counter()
     for shard in ledgers.shards.values():
@@ -357,7 +193,7 @@ def _global_findings(treasury: Treasury, ledgers: _Ledgers, checked: _Transactio
             yield _global_finding(treasury, currency, drift, checked)
 
 
-def _global_finding(treasury: Treasury, currency: str, drift: int, checked: _TransactionCheck) -> Finding:
+def _global_finding(treasury: Treasury, currency: str, drift: int, checked: TransactionCheck) -> Finding:
     """Return the finding of a currency that does not sum to zero, and the cause of the transactions behind it."""
     unit = treasury.settings.currencies[currency]
     in_flight = checked.explained[currency]

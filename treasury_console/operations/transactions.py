@@ -23,8 +23,8 @@ from treasury_console.domain.transactions import (
 from treasury_console.ledger.accounts import find_account
 from treasury_console.ledger.audit_log import latest_events
 from treasury_console.ledger.transactions import TransactionRecord, list_all, list_pending
+from treasury_console.operations.evidence import look_at, look_at_all
 from treasury_console.operations.treasury import Treasury
-from treasury_console.twophase.evidence import gather_evidence
 
 PENDING, ALL = "pending", "all"
 STATE_FILTERS = (PENDING, ALL, *(state.value.lower() for state in TransactionState))
@@ -95,15 +95,12 @@ def list_transactions(
 
 def summarise(treasury: Treasury, records: Sequence[TransactionRecord], now: datetime) -> list[TransactionSummary]:
     """Return a summary of each record, in the same order."""
-    evidence = gather_evidence(records, treasury.shards, now)
-    return [_summary(record, evidence[record.transaction.txn_id], now) for record in records]
+    return [_summary(record, evidence, now) for record, evidence in look_at_all(treasury, records)]
 
 
 def inspect_transaction(treasury: Treasury, txn_id: str) -> Inspection:
     """Return the evidence about one transaction; raise UnknownId if there is none. It writes nothing."""
-    record = treasury.transaction_record(txn_id)
-    now = treasury.clock()
-    evidence = gather_evidence([record], treasury.shards, now)[txn_id]
+    record, evidence = look_at(treasury, txn_id)
     with treasury.store.snapshot() as connection:
         history = tuple(reversed(latest_events(connection, 50, target=txn_id)))
     return Inspection(
@@ -111,7 +108,7 @@ def inspect_transaction(treasury: Treasury, txn_id: str) -> Inspection:
         evidence=evidence,
         verdicts=judge(evidence),
         state=_state(record, evidence),
-        age=now - record.transaction.created_at,
+        age=treasury.clock() - record.transaction.created_at,
         effects=predict_effects(treasury, record, evidence),
         history=history,
     )

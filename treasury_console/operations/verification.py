@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from treasury_console.ledger.journal import (
     RunningBalanceBreak,
     account_sums,
     entries_with_amount,
+    entries_without_account,
     running_balance_breaks,
 )
 from treasury_console.operations.accounts import locate_agents, shard_of_agent
@@ -79,7 +81,9 @@ def verify_accounts(
                 *(running_balance_finding(broken) for broken in breaks.get((sums.agent_id, sums.currency), [])),
             ),
         )
-        for sums in account_sums(connection, agent_ids=agent_ids)
+        for sums in itertools.chain(
+            account_sums(connection, agent_ids=agent_ids), entries_without_account(connection, agent_ids=agent_ids)
+        )
     ]
 
 

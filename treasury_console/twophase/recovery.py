@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from treasury_console.domain.errors import Unreachable
+from treasury_console.domain.errors import StoreCorrupt, Unreachable
 from treasury_console.domain.transactions import BranchState, Decision, Transaction
 from treasury_console.ledger.database import Connection
 from treasury_console.ledger.transactions import confirm_branches, finish_if_confirmed
@@ -18,7 +18,10 @@ ENDED_AS = {Decision.COMMIT: BranchState.COMMITTED, Decision.ABORT: BranchState.
 
 @dataclass(frozen=True, slots=True)
 class BranchOutcome:
-    """How a branch stands after the decision was applied to it; UNKNOWN when its shard did not answer."""
+    """How a branch stands after the decision was applied to it.
+
+    UNKNOWN when its shard did not answer, still PREPARED when the account contradicts its hold; `detail` says how.
+    """
 
     participant: str
     shard: str
@@ -41,6 +44,8 @@ def apply_decision(
                 state, detail = act(transaction, branch), ""
             except Unreachable as error:
                 detail = str(error)
+            except StoreCorrupt as error:
+                state, detail = BranchState.PREPARED, str(error)
         outcomes.append(BranchOutcome(branch.participant, branch.shard, state, detail))
         on_step(Step.APPLIED, branch.participant)
     return tuple(outcomes)

@@ -79,5 +79,5 @@ def upgrade() -> None:
         sa.Column("created_at", columns.UtcInstant(), nullable=False),
         sa.PrimaryKeyConstraint("shard_id", name=op.f("pk_shard_identity")),
     )
-    forbid_changes("entries")
-    forbid_changes("branch_log")
+    forbid_changes("entries", ("txn_id", "agent_id", "currency"), ("agent_id", "currency", "version"))
+    forbid_changes("branch_log", ("txn_id", "participant"), inserted_if_absent=True)

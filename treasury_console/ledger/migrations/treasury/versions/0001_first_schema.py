@@ -132,8 +132,8 @@ def upgrade() -> None:
         sa.Column("agent_id", sa.String(length=128), nullable=False),
         sa.Column("currency", sa.String(length=10), nullable=False),
         sa.Column("subject", sa.String(length=160), nullable=False),
-        sa.Column("expected", sa.BigInteger(), nullable=False),
-        sa.Column("actual", sa.BigInteger(), nullable=False),
+        sa.Column("expected", columns.WideAmount(), nullable=False),
+        sa.Column("actual", columns.WideAmount(), nullable=False),
         sa.Column("cause", sa.String(length=40), nullable=False),
         sa.Column("score", sa.Integer(), nullable=False),
         sa.Column("evidence", sa.Text(), nullable=False),
@@ -198,5 +198,5 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["txn_id"], ["transactions.txn_id"], name=op.f("fk_decisions_txn_id")),
         sa.PrimaryKeyConstraint("txn_id", name=op.f("pk_decisions")),
     )
-    forbid_changes("audit_events")
-    forbid_changes("decisions")
+    forbid_changes("audit_events", ("seq",), ("prev_hash",), ("hash",))
+    forbid_changes("decisions", ("txn_id",), inserted_if_absent=True)
