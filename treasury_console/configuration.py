@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 from treasury_console.domain.approvals import DEFAULT_INCIDENT_PATTERN, IncidentPattern
 from treasury_console.domain.durations import parse_duration
@@ -28,6 +27,9 @@ SQLITE_SCHEME = "sqlite:///"
 _SYNCHRONOUS = ("FULL", "NORMAL", "OFF")
 _PROTOCOLS = ("holds",)
 _T = TypeVar("_T")
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+_PLAIN_PATH = re.compile(r"[\w./~-]*")
+_SECRET_PARAMETER = re.compile(r"(?i)((?:password|passwd|secret|token|sslpassword)=)[^&]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ def load_settings(
     path, document = _read_file(file, environment)
     name, name_source = _profile_name(profile, environment, document)
     table = _profile_table(document, name, name_source, path)
-    loader = _Loader(table, f"profile {name} in {path}" if path else BUILT_IN, {"profile": name_source})
+    where = f"profile {safe_text(name, 40)} in {_shown(path)}" if path else BUILT_IN
+    loader = _Loader(table, where, {"profile": name_source})
     url, loader.sources["treasury"] = _treasury_url(database_url, environment, loader, path)
     settings = Settings(
         profile=name,
@@ -96,20 +99,19 @@ def load_settings(
 
 
 def mask_url(url: str) -> str:
-    """Return `url` without its password and without query values that look like one."""
-    if url.startswith(SQLITE_SCHEME):
+    """Return `url` without its password and without query values that look like one.
+
+    What is no URL is shown only if it is a plain path; anything else in it may be a secret.
+    """
+    match = _URL.fullmatch(url)
+    if match is None:
+        return url if _PLAIN_PATH.fullmatch(url) else "***"
+    if match["scheme"] == "sqlite" and url.startswith(SQLITE_SCHEME):
         return url
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "***"
-    location = parts.netloc
-    if "@" in location:
-        credentials, _, host = location.rpartition("@")
-        user = credentials.partition(":")[0]
-        location = f"{user}:***@{host}" if ":" in credentials else f"{user}@{host}"
-    query = re.sub(r"(?i)((?:password|passwd|secret|token|sslpassword)=)[^&]*", r"\1***", parts.query)
-    return urlunsplit((parts.scheme, location, parts.path, query, ""))
+    credentials, at, place = match["rest"].rpartition("@")
+    user, colon, _password = credentials.partition(":")
+    masked = f"{match['scheme']}://{user}{':***' if colon else ''}{at}{place}"
+    return _SECRET_PARAMETER.sub(r"\1***", masked)
 
 
 @dataclass
@@ -135,7 +137,7 @@ class _Loader:
         """Raise ConfigurationError if the profile sets anything that was not taken: a typo must not pass in silence."""
         if self.table:
             unknown = safe_text(next(iter(self.table)), 40)
-            known = ", ".join(sorted(self.sources))
+            known = ", ".join(sorted(set(self.sources) - {"profile"}))
             raise ConfigurationError(f"setting {unknown!r} in {self.where} is not known; known are {known}")
 
 
@@ -171,7 +173,11 @@ def _profile_name(profile: str | None, environment: Mapping[str, str], document:
     if environment.get("TREASURY_PROFILE"):
         return environment["TREASURY_PROFILE"], "TREASURY_PROFILE"
     chosen = document.get("default_profile")
-    if isinstance(chosen, str):
+    if chosen is not None:
+        if not isinstance(chosen, str):
+            raise ConfigurationError(
+                "default_profile in the configuration file must be the name of a profile in quotes"
+            )
         return chosen, "default_profile in the file"
     return DEFAULT_PROFILE, BUILT_IN
 
@@ -181,13 +187,13 @@ def _profile_table(document: Mapping[str, Any], name: str, source: str, path: Pa
     unknown = sorted(set(document) - {"default_profile", "profiles"})
     if unknown:
         raise ConfigurationError(
-            f"{safe_text(unknown[0], 40)!r} in {path} is not known; settings go under [profiles.NAME]"
+            f"{safe_text(unknown[0], 40)!r} in {_shown(path)} is not known; settings go under [profiles.NAME]"
         )
     if not isinstance(profiles, dict):
-        raise ConfigurationError(f"'profiles' in {path} must be a table")
+        raise ConfigurationError(f"'profiles' in {_shown(path)} must be a table")
     if name in profiles:
         if not isinstance(profiles[name], dict):
-            raise ConfigurationError(f"profile {safe_text(name, 40)!r} in {path} must be a table")
+            raise ConfigurationError(f"profile {safe_text(name, 40)!r} in {_shown(path)} must be a table")
         return dict(profiles[name])
     if source == BUILT_IN and not profiles:
         return {}
@@ -222,14 +228,25 @@ def _shards(loader: _Loader, treasury_url: str, path: Path | None) -> tuple[Shar
         home = Path(treasury_url.removeprefix(SQLITE_SCHEME)).parent
         return tuple(ShardSettings(name, f"{SQLITE_SCHEME}{home / name}.sqlite") for name in ("shard-1", "shard-2"))
     base = path.parent if path else Path.cwd()
-    return tuple(ShardSettings(shard.name, _resolved(shard.url, base), shard.protocol) for shard in shards)
+    resolved = tuple(ShardSettings(shard.name, _resolved(shard.url, base), shard.protocol) for shard in shards)
+    files = [Path(url.removeprefix(SQLITE_SCHEME)).resolve() for url in (treasury_url, *(s.url for s in resolved))]
+    if len(set(files)) != len(files):
+        raise ConfigurationError(
+            f"shards in {loader.where} share a file; each and the treasury needs a name and a url of its own"
+        )
+    return resolved
+
+
+def _shown(path: Path | None) -> str:
+    return safe_text(str(path), 120)
 
 
 def _resolved(url: str, base: Path) -> str:
     """Return `url` with a relative SQLite path made absolute below `base`; refuse what is not a database URL."""
     if not url.startswith(SQLITE_SCHEME) or len(url) == len(SQLITE_SCHEME):
         raise ConfigurationError(
-            f"{safe_text(mask_url(url), 80)!r} is not a database URL this version can use; write sqlite:////path/to/file.sqlite"
+            f"{safe_text(mask_url(url), 80)!r} is not a database URL this version can use; "
+            "write sqlite:////path/to/file.sqlite"
         )
     return f"{SQLITE_SCHEME}{base / Path(url.removeprefix(SQLITE_SCHEME)).expanduser()}"
 
@@ -247,7 +264,7 @@ def _shard_list(value: Any) -> tuple[ShardSettings, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(shard, dict) for shard in value):
         raise InvalidRequest("shards must be tables, each with name and url")
     shards = tuple(_shard(shard) for shard in value)
-    if len({shard.name for shard in shards}) != len(shards) or len({shard.url for shard in shards}) != len(shards):
+    if len({shard.name for shard in shards}) != len(shards):
         raise InvalidRequest("every shard needs a name and a url of its own")
     return shards
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from treasury_console.domain.audit import AuditRecord, Details, Phase
 from treasury_console.domain.durations import iso_utc
-from treasury_console.domain.errors import InvalidRequest, Refused, TreasuryError, Unreachable
+from treasury_console.domain.errors import InvalidRequest, Refused, Unreachable
 from treasury_console.domain.resolution import (
     Action,
     BranchEvidence,
@@ -125,7 +125,7 @@ def force(
             record, evidence = look_at(treasury, txn_id)
             _check_verdict(action, approval, evidence)
         recorded, won = _decide(treasury, record, action, approval, wanted)
-    except TreasuryError as refusal:
+    except Refused as refusal:
         treasury.audit(action.value, Phase.REFUSED, txn_id, approval.incident_id, {"reason": str(refusal)})
         raise
     treasury.on_step(Step.DECIDED, "")

@@ -201,6 +201,8 @@ def _replay(treasury: Treasury, request: _Request) -> Receipt | None:
         raise Refused(f"this idempotency key belongs to {txn_id}, a different request; use a new key")
     record = treasury.transaction_record(txn_id)
     if record.decision is None:
+        if record.finished_at is not None:
+            raise Refused(f"{txn_id} has this idempotency key and its decision is lost; inspect it before paying again")
         state = TransactionState.PREPARING
     elif record.decision.decision is Decision.COMMIT:
         state = TransactionState.COMMITTED if record.finished_at else TransactionState.COMMITTING

@@ -30,13 +30,19 @@ def gather_evidence(
             txn_id=record.transaction.txn_id,
             decision=record.decision,
             coordinator=coordinator_status(record, now),
-            log=LogStatus.INTACT,
+            log=_log_status(record),
             branches=tuple(
                 _branch_evidence(record, branch, sightings[branch.shard]) for branch in record.transaction.branches
             ),
         )
         for record in records
     }
+
+
+def _log_status(record: TransactionRecord) -> LogStatus:
+    """A branch is confirmed only after a decision: a confirmation without one proves that the decision was lost."""
+    lost = record.decision is None and (bool(record.confirmed) or record.finished_at is not None)
+    return LogStatus.LOST if lost else LogStatus.INTACT
 
 
 def coordinator_status(record: TransactionRecord, now: datetime) -> CoordinatorStatus:

@@ -1,0 +1,1 @@
+"""Real processes on a treasury on disk, really killed."""

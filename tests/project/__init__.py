@@ -1,0 +1,1 @@
+"""The project itself: what the wheel carries, and the rules that tests can hold."""

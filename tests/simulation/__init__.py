@@ -1,0 +1,1 @@
+"""Deterministic simulation of coordinators, shards, operators and crashes over the real operations."""
