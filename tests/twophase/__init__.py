@@ -1,0 +1,1 @@
+"""Two-phase commit, specified on real shards: the resource manager, evidence, the coordinator, recovery."""
