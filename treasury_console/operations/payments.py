@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from treasury_console.domain.accounts import reserve
-from treasury_console.domain.errors import InsufficientFunds, InvalidRequest, Refused
+from treasury_console.domain.errors import InsufficientFunds, InvalidRequest, Refused, Unreachable
 from treasury_console.domain.money import Currency
 from treasury_console.domain.text import safe_text
 from treasury_console.domain.transactions import (
@@ -90,7 +90,9 @@ def transfer(
     """Move `amount` (decimal text) of `currency` from `sender` to `receiver`.
 
     Raise InvalidRequest or UnknownId when the request is wrong, InsufficientFunds when the sender has too little
-    available, PaymentAborted when a participant refused after the start: in each case no money has moved.
+    available, PaymentAborted when a participant refused after the start: in each case no money has moved. Raise Fenced
+    when an operator took the transaction over meanwhile, Unreachable when the treasury stopped answering: what became
+    of the money then stands in the transaction's record, and repeating the call with its idempotency key tells.
     """
     unit = treasury.settings.currencies[currency]
     minor = _positive(unit, amount)
@@ -183,6 +185,11 @@ def _pay(treasury: Treasury, request: _Request) -> Receipt:
         if replay is None:
             raise Refused("the idempotency key was taken at the same moment; try again") from None
         return replay
+    except Unreachable as error:
+        raise Unreachable(
+            f"{error}; whether {transaction.txn_id} is on record is not known: inspect it, or repeat the call with the "
+            "same idempotency key"
+        ) from error
     if report.decision.decision is Decision.ABORT:
         raise PaymentAborted(f"{transaction.txn_id} was rolled back: {report.refusal}", transaction.txn_id)
     return _receipt(transaction, report.state)
