@@ -31,7 +31,8 @@ def test_an_unexpected_failure_is_a_sentence_that_names_the_file_with_the_traceb
 ) -> None:
     result = line.run("transactions", "list", status=70)
     assert result.stdout == ""
-    found = re.fullmatch(r"error: unexpected RuntimeError, a defect of this program; .* is in (\S+)\n", result.stderr)
+    sentence = r"error: an unexpected RuntimeError happened, a defect of this program; its report is in (\S+)\n"
+    found = re.fullmatch(sentence, result.stderr)
     assert found is not None
     file = Path(found[1])
     assert file.is_relative_to(tmp_path)
@@ -53,7 +54,7 @@ def test_without_a_state_folder_the_traceback_goes_to_the_temporary_one(
     monkeypatch.setenv("XDG_STATE_HOME", str(obstacle))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     line.run("transactions", "list", status=70)
-    assert len(list(tmp_path.glob("treasury-cli-*.txt"))) == 1
+    assert len(list(tmp_path.glob("treasury-console-*.txt"))) == 1
 
 
 def test_an_interrupt_exits_130_without_a_word(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

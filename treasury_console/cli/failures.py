@@ -6,15 +6,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
 import click
 
 from treasury_console.domain.errors import ExitStatus, TreasuryError
 from treasury_console.domain.text import safe_text
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 INTERNAL_ERROR = 70
 """EX_SOFTWARE: something happened that no rule foresaw."""
@@ -47,7 +43,9 @@ def failures_reported() -> Iterator[None]:
     except BrokenPipeError:
         raise click.exceptions.Exit(OUTPUT_CLOSED) from None
     except Exception as error:
-        fail(_unexpected(error))
+        from treasury_console.failure_report import report_failure
+
+        fail(report_failure(error))
         raise click.exceptions.Exit(INTERNAL_ERROR) from None
 
 
@@ -89,46 +87,3 @@ def flush_output(status: int) -> int:
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
     return status
-
-
-def _unexpected(error: Exception) -> str:
-    name = type(error).__name__
-    try:
-        place = _write_traceback(error)
-    except OSError:
-        return f"unexpected {name}, a defect of this program; its traceback could not be written anywhere"
-    return f"unexpected {name}, a defect of this program; its traceback is in {place}"
-
-
-def _write_traceback(error: Exception) -> Path:
-    """Write the traceback, secrets masked, to a file only its owner can read; return the file."""
-    import tempfile
-    import traceback
-    from pathlib import Path
-
-    lines = "".join(traceback.format_exception(error)).split("\n")
-    text = "\n".join(safe_text(_masked(line)) for line in lines)
-    descriptor, name = tempfile.mkstemp(prefix="treasury-cli-", suffix=".txt", dir=_state_folder())
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    return Path(name)
-
-
-def _state_folder() -> Path | None:
-    """Return the folder for tracebacks; None, the system's temporary folder, when it cannot be made."""
-    from platformdirs import user_state_path
-
-    folder = user_state_path("treasury-console")
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError:
-        return None
-    return folder if os.access(folder, os.W_OK) else None
-
-
-def _masked(line: str) -> str:
-    """Return `line` with passwords in URLs and in key=value pairs masked."""
-    import re
-
-    line = re.sub(r"(?i)([a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@]*@", r"\1:***@", line)
-    return re.sub(r"(?i)((?:password|passwd|passphrase|secret|token|api_?key)['\"]?\s*[=:]\s*)\S+", r"\1***", line)
