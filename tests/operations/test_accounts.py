@@ -100,7 +100,7 @@ def test_accounts_of_every_shard_are_listed_by_agent_and_currency(treasury: Trea
 
 
 def test_an_unknown_agent_is_refused(treasury: Treasury) -> None:
-    with pytest.raises(UnknownId, match="there is no agent 'nobody'; open it with treasury-cli accounts open"):
+    with pytest.raises(UnknownId, match="there is no agent 'nobody'; see treasury-cli accounts list"):
         show_accounts(treasury, "nobody")
 
 

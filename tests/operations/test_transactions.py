@@ -153,7 +153,8 @@ def test_a_shard_that_is_away_is_no_reason_not_to_list(scratch: ScratchTreasury,
     with scratch.without("shard-2"):
         [row] = list_transactions(treasury)
         inspection = inspect_transaction(treasury, txn_id)
-    assert (row.state, row.verdict) == (TransactionState.PREPARING, "commit or rollback")
+    assert (row.state, row.verdict) == (TransactionState.PREPARED, "commit or rollback")
+    assert row.unreachable == ("shard-2",)
     assert inspection.evidence.states == (BranchState.PREPARED, BranchState.UNKNOWN)
     for action in Action:
         unknown = inspection.effects[action][1]

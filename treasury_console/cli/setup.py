@@ -24,7 +24,7 @@ from treasury_console.cli.output import (
     write_document,
 )
 from treasury_console.cli.session import Session
-from treasury_console.domain.errors import ConfigurationError, ExitStatus
+from treasury_console.domain.errors import ConfigurationError, ExitStatus, Refused
 from treasury_console.domain.text import safe_text
 
 if TYPE_CHECKING:
@@ -145,6 +145,8 @@ def demo_command(directory: str, walk: bool) -> int:
 
     place = Path(directory)
     if (place / RECORD_FILE).is_file():
+        if walk:
+            raise Refused(f"{safe_text(directory, 60)} holds a demo already; --walk needs a new directory")
         say("This demo was made before; it is used as it is now.")
         demo = load_demo(place)
     else:
@@ -155,11 +157,20 @@ def demo_command(directory: str, walk: bool) -> int:
         write(f"{stuck.txn_id}\n{wrapped(stuck.story, label='', indent=2)}")
     write(f"\ntry: treasury-cli --config {config_file} transactions list")
     if not walk:
+        if demo.live_coordinator_pid is not None:
+            say(
+                f"Process {demo.live_coordinator_pid} is the coordinator that is still alive; it ends by itself within "
+                "ten minutes, or when the directory is deleted."
+            )
         return ExitStatus.DONE
+    from treasury_console.demo.cleanup import stop_live_coordinator
     from treasury_console.demo.walk import walk as walk_through
 
     write("")
-    return walk_through(place, write)
+    try:
+        return walk_through(place, write)
+    finally:
+        stop_live_coordinator(place)
 
 
 def _values(settings: Settings) -> dict[str, Any]:

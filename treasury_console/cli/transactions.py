@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +14,7 @@ from treasury_console.cli.options import JSON, TEXT, format_option, transaction_
 from treasury_console.cli.output import Cell, Painted, progress, table, worst, write, write_document
 from treasury_console.cli.session import Session
 from treasury_console.domain.errors import ExitStatus, TreasuryError
+from treasury_console.domain.text import safe_text
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -78,7 +81,9 @@ def list_command(session: Session, state: str, age: str | None, wide: bool, outp
     if wide:
         write(table(WIDE_HEADER, [_wide_row(summary, currencies) for summary in found], PITCHES))
     else:
-        write(table(HEADER, [_row(summary, currencies) for summary in found], PITCHES))
+        write(table(HEADER, _fitted([_row(summary, currencies) for summary in found]), PITCHES))
+    for shard in sorted({shard for summary in found for shard in summary.unreachable}):
+        say(f"warning: shard {safe_text(shard)} does not answer; what it holds is unknown. See treasury-cli doctor.")
     if not found:
         say("No transaction matches.")
 
@@ -240,6 +245,20 @@ def _row(summary: TransactionSummary, currencies: Currencies) -> tuple[Cell, ...
         ",".join(summary.participants),
         currencies.format(summary.amount, summary.currency),
     )
+
+
+def _fitted(rows: list[tuple[Cell, ...]]) -> list[tuple[Cell, ...]]:
+    """Shorten the participants so that a line fits the terminal; elsewhere they stay whole."""
+    if not rows or not sys.stdout.isatty():
+        return rows
+    widths = [max(pitch, *(len(_text(row[column])) + 2 for row in rows)) for column, pitch in enumerate(PITCHES[:3])]
+    amount = max(len(_text(row[4])) for row in rows)
+    room = max(shutil.get_terminal_size().columns - sum(widths) - 2 - amount, PITCHES[3] - 2)
+    return [(*row[:3], safe_text(_text(row[3]), room), row[4]) for row in rows]
+
+
+def _text(cell: Cell) -> str:
+    return cell.text if isinstance(cell, Painted) else cell
 
 
 def _wide_row(summary: TransactionSummary, currencies: Currencies) -> tuple[Cell, ...]:

@@ -41,6 +41,15 @@ class Step:
     expectations: tuple[Expectation, ...]
 
 
+def _quoted(argument: str) -> str:
+    """Return `argument` as a shell takes it, control characters in $'...'."""
+    shown = safe_text(argument)
+    if shown == argument:
+        return shlex.quote(argument)
+    escaped = argument.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{safe_text(escaped)}'"
+
+
 def walk(directory: Path, write: Callable[[str], None], *, clock: Clock = utc_now) -> int:
     """Go through the runbook on the demo in `directory`, telling `write` line by line; return 0 if all went well.
 
@@ -52,7 +61,7 @@ def walk(directory: Path, write: Callable[[str], None], *, clock: Clock = utc_no
     write(f"$ export TREASURY_CONFIG={shlex.quote(safe_text(str(demo.config_file)))}")
     for number, step in enumerate(steps, start=1):
         write(f"\n# {number}. {step.title}")
-        write(f"$ treasury-cli {safe_text(shlex.join(step.arguments))}")
+        write(f"$ treasury-cli {' '.join(_quoted(argument) for argument in step.arguments)}")
         problems = _run(demo, step, write)
         for problem in problems:
             write(f"FAIL: {problem}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -240,6 +240,8 @@ def _judge_commit_decided(evidence: Evidence) -> Verdicts:
         reason = f"Commit is decided; {_names_in(evidence, _U)} will be confirmed when the shard answers."
         return Verdicts(_resume(4, reason), _refuse(4, rollback), _allow_resume(4, reason))
     reason = "Commit is decided; applying it finishes the transaction."
+    if found == {_C}:
+        reason = "Commit is decided and every branch has committed: nothing is left to do."
     return Verdicts(_resume(3, reason), _refuse(3, rollback), _allow_resume(3, reason))
 
 
@@ -258,6 +260,8 @@ def _judge_abort_decided(evidence: Evidence) -> Verdicts:
         reason = f"Abort is decided; {_names_in(evidence, _U)} will be confirmed when the shard answers."
         return Verdicts(_refuse(8, commit), _resume(8, reason), _allow_resume(8, reason))
     reason = "Abort is decided; applying it finishes the transaction."
+    if found == {_X}:
+        reason = "Abort is decided and every branch has rolled back: nothing is left to do."
     return Verdicts(_refuse(7, commit), _resume(7, reason), _allow_resume(7, reason))
 
 
@@ -278,7 +282,7 @@ def _judge_undecided(evidence: Evidence) -> Verdicts:
         return Verdicts(_refuse(1, reason), _refuse(1, reason), _refuse(1, resume))
     if evidence.log is LogStatus.LOST and _U in found:
         reason = (
-            f"The coordinator's log is lost and {_names_in(evidence, _U)} is unreachable: "
+            f"The coordinator's log is lost and {_are(_in_state(evidence, _U))} unreachable: "
             "the absence of a decision proves nothing."
         )
         return Verdicts(_refuse(17, reason), _refuse(17, reason), _refuse(17, resume))
@@ -299,23 +303,26 @@ def _undecided_forces(evidence: Evidence, found: set[BranchState]) -> tuple[Verd
         if refused:
             return _refuse(row, f"{_names(refused)} voted no, yet another branch committed."), rollback
         if unproven:
-            return _refuse(16, f"{_names(unproven)} is unreachable and no yes vote of it is logged."), rollback
+            return _refuse(16, f"{_are(unproven)} unreachable, and no yes vote is logged."), rollback
         reason = f"{_names_in(evidence, _C)} committed already; committing the rest restores atomicity."
         return _allow(row, reason, log_lost=True), rollback
     if found & {_X, _A} or refused:
         failed = refused or [branch.participant for branch in evidence.branches if branch.state in (_X, _A)]
         return (
-            _refuse(11, f"{_names(failed)} is not prepared, so the transaction must not commit."),
-            _allow(11, f"{_names(failed)} is not prepared and nothing committed.", log_lost=log_lost),
+            _refuse(11, f"{_are(failed)} not prepared, so the transaction must not commit."),
+            _allow(11, f"{_are(failed)} not prepared and nothing committed.", log_lost=log_lost),
         )
     if unproven:
         return (
-            _refuse(15, f"{_names(unproven)} is unreachable and no yes vote of it is logged."),
+            _refuse(15, f"{_are(unproven)} unreachable, and no yes vote is logged."),
             _allow(15, f"{_names(unproven)} cannot have committed without a decision."),
         )
     if _U in found:
-        reason = f"Every vote is yes; {_names_in(evidence, _U)} is unreachable and will be confirmed later."
-        return _allow(14, reason), _allow(14, reason)
+        away = f"{_are(_in_state(evidence, _U))} unreachable and will be confirmed when the shard answers"
+        return (
+            _allow(14, f"Every vote is yes; {away}."),
+            _allow(14, f"No decision is recorded: presumed abort; {away}."),
+        )
     return (
         _allow(
             10,
@@ -357,8 +364,16 @@ def _refuse_all(row: int, reason: str, damage: Damage | None = None) -> Verdicts
     return Verdicts(refusal, refusal, refusal, damage)
 
 
+def _in_state(evidence: Evidence, state: BranchState) -> list[str]:
+    return [branch.participant for branch in evidence.branches if branch.state is state]
+
+
 def _names_in(evidence: Evidence, state: BranchState) -> str:
-    return _names(branch.participant for branch in evidence.branches if branch.state is state)
+    return _names(_in_state(evidence, state))
+
+
+def _are(participants: Sequence[str]) -> str:
+    return f"{_names(participants)} {'is' if len(participants) == 1 else 'are'}"
 
 
 def _names(participants: Iterable[str]) -> str:

@@ -59,11 +59,16 @@ def record_run(connection: Connection, run: RunRecord, found: Sequence[Finding])
         )
 
 
-def latest_run(connection: Connection, *, scope: str | None = None) -> RunRecord | None:
-    """Return the run that finished last (of `scope`, if given), or None before the first."""
+def latest_run(connection: Connection, *, scope: str | None = None, as_of_then: bool = False) -> RunRecord | None:
+    """Return the run that finished last (of `scope`, if given), or None before the first.
+
+    `as_of_then` leaves out runs that state the balances of a day before the run.
+    """
     query = select(reconciliation_runs).order_by(reconciliation_runs.c.finished_at.desc()).limit(1)
     if scope is not None:
         query = query.where(reconciliation_runs.c.scope == scope)
+    if as_of_then:
+        query = query.where(reconciliation_runs.c.as_of >= reconciliation_runs.c.started_at)
     row = connection.execute(query).one_or_none()
     if row is None:
         return None

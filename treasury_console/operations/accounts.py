@@ -87,7 +87,7 @@ def locate_agents(treasury: Treasury, agent_ids: Sequence[str]) -> dict[str, str
         found = shards_of(connection, agent_ids)
     for agent_id in agent_ids:
         if agent_id not in found:
-            raise UnknownId(f"there is no agent {safe_text(agent_id, 60)!r}; open it with treasury-cli accounts open")
+            raise UnknownId(f"there is no agent {safe_text(agent_id, 60)!r}; see treasury-cli accounts list")
     return found
 
 

@@ -259,6 +259,9 @@ def _intents(treasury: Treasury) -> Diagnosis:
     with treasury.store.snapshot() as connection:
         found = unfinished_intents(read_events(connection))
     old = [event.record for event in found if treasury.clock() - event.record.at > INTENT_GRACE]
+    if not old and found:
+        message = f"{len(found)} begun less than a minute ago and not ended yet; look again"
+        return Diagnosis("forced resolutions", Health.OK, message)
     if not old:
         return Diagnosis("forced resolutions", Health.OK, "none was broken off")
     named = ", ".join(f"{record.operation} of {safe_text(record.target, 60)}" for record in old[:3])

@@ -18,7 +18,7 @@ from treasury_console.operations.treasury import Treasury
 
 @dataclass(frozen=True, slots=True)
 class DriftOverview:
-    """The last full run and what it found; both empty before the first."""
+    """The last full run as of its own time, and what it found; both empty before the first."""
 
     run: RunRecord | None
     findings: tuple[Finding, ...]
@@ -55,7 +55,7 @@ def read_overview(treasury: Treasury) -> Overview:
     with treasury.store.snapshot() as connection:
         agents = count_agents(connection)
         records = list_pending(connection)
-        run = latest_run(connection, scope=FULL)
+        run = latest_run(connection, scope=FULL, as_of_then=True)
         found = tuple(findings_of(connection, run.run_id)) if run else ()
         regions = tuple(region_syncs(connection))
     return Overview(

@@ -81,7 +81,7 @@ def reconcile_full(
         findings += _global_findings(treasury, ledgers, checked)
         agents = sum(count_agents_with_accounts(shard) for shard in ledgers.shards.values())
         entries = sum(count_entries(shard, cut=cut) for shard in ledgers.shards.values())
-        stuck = _stuck(treasury, ledgers.treasury, started)
+        stuck = _stuck(treasury, ledgers.treasury, min(started, cut or started))
     return _recorded(
         treasury,
         scope=FULL,
@@ -210,10 +210,8 @@ def _global_finding(treasury: Treasury, currency: str, drift: int, checked: Tran
     )
 
 
-def _stuck(
-    treasury: Treasury, connection: Connection, now: datetime, participant: str | None = None
-) -> tuple[str, ...]:
-    pending = list_pending(connection, created_before=now - treasury.settings.pending_after)
+def _stuck(treasury: Treasury, connection: Connection, at: datetime, participant: str | None = None) -> tuple[str, ...]:
+    pending = list_pending(connection, created_before=at - treasury.settings.pending_after)
     return tuple(
         record.transaction.txn_id
         for record in pending

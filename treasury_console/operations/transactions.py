@@ -18,6 +18,7 @@ from treasury_console.domain.transactions import (
     BranchState,
     Decision,
     TransactionState,
+    Vote,
     derive_state,
 )
 from treasury_console.ledger.accounts import find_account
@@ -33,7 +34,7 @@ _FINISHED = {TransactionState.COMMITTED, TransactionState.ABORTED}
 
 @dataclass(frozen=True, slots=True)
 class TransactionSummary:
-    """One line of the list. `verdict` says in a phrase what may be done."""
+    """One line of the list. `verdict` says in a phrase what may be done, `unreachable` which shards did not answer."""
 
     txn_id: str
     state: TransactionState
@@ -43,6 +44,7 @@ class TransactionSummary:
     amount: int
     currency: str
     coordinator_alive: bool
+    unreachable: tuple[str, ...]
     verdict: str
     verdicts: Verdicts = field(repr=False)
 
@@ -143,13 +145,25 @@ def _summary(record: TransactionRecord, evidence: Evidence, now: datetime) -> Tr
         amount=transaction.amount,
         currency=transaction.currency,
         coordinator_alive=evidence.coordinator is CoordinatorStatus.ALIVE,
+        unreachable=tuple(
+            sorted({branch.shard for branch in evidence.branches if branch.state is BranchState.UNKNOWN})
+        ),
         verdict="done" if finished else verdicts.summary,
         verdicts=verdicts,
     )
 
 
 def _state(record: TransactionRecord, evidence: Evidence) -> TransactionState:
-    return derive_state(record.decision.decision if record.decision else None, evidence.states)
+    """Derive the state; before a decision, a branch that does not answer is what its logged vote says."""
+    if record.decision is not None:
+        return derive_state(record.decision.decision, evidence.states)
+    return derive_state(
+        None,
+        [
+            BranchState.PREPARED if branch.state is BranchState.UNKNOWN and branch.vote is Vote.YES else branch.state
+            for branch in evidence.branches
+        ],
+    )
 
 
 def _account(treasury: Treasury, record: TransactionRecord, branch: Branch) -> Account | None:
