@@ -6,6 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from textual import events
+from textual.command import CommandPalette
+from textual.widgets import Input
 
 from tests.treasuries import ALICE, BOB, CAROL, ScratchTreasury
 from tests.tui.piloting import QUICK, at_desk
@@ -220,6 +223,19 @@ async def test_letters_typed_into_a_filter_are_no_keys(treasury: Treasury) -> No
         assert isinstance(desk.app.screen, OverviewScreen)
         assert desk.app.is_running
         assert desk.toasts == []
+
+
+@pytest.mark.parametrize(("opener", "character"), [("slash", "/"), ("colon", ":")])
+async def test_letters_that_arrive_in_one_burst_behind_what_opens_an_entry_are_text(
+    treasury: Treasury, opener: str, character: str
+) -> None:
+    """A slow line delivers several keys at once: "b" behind "/" must not begin a rollback."""
+    async with at_desk(treasury) as desk:
+        overview = desk.app.screen
+        for key, typed in ((opener, character), ("b", "b"), ("c", "c")):
+            desk.app.post_message(events.Key(key, typed))
+        await desk.until(lambda: isinstance(desk.app.focused, Input) and desk.app.focused.value == "bc")
+        assert desk.app.screen is overview or isinstance(desk.app.screen, CommandPalette)
 
 
 async def test_an_action_works_on_its_transaction_also_when_a_filter_hides_it_later(treasury: Treasury) -> None:

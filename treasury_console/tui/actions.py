@@ -109,7 +109,7 @@ ACTIONS: tuple[ConsoleAction, ...] = (
         _TRANSACTIONS,
         role=Role.OPERATOR,
         danger=True,
-        rank=4,
+        rank=1,
     ),
     ConsoleAction(
         "verify",

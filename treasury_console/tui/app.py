@@ -15,6 +15,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
+from textual.widgets import Input
 
 from treasury_console.domain.text import safe_text
 from treasury_console.failure_report import INTERNAL_ERROR, report_failure
@@ -31,6 +32,8 @@ from treasury_console.tui.themes import OWN_THEMES, choose_theme, variable_defau
 from treasury_console.tui.watch import News, Refreshed, Stale, Ticked, Timing, Watcher
 
 _TOLD_SECONDS, _FAILURE_SECONDS = 6.0, 15.0
+_OPEN_TEXT = {"filter", "palette"}
+_TEXT_POLL, _TEXT_PATIENCE = 0.02, 25
 _WIDTHS = [(0, "-too-narrow"), (LEAST_WIDTH, "-narrow"), (100, "-wide"), (150, "-very-wide")]
 _HEIGHTS = [(0, "-too-short"), (LEAST_HEIGHT, "-short"), (24, "-medium"), (32, "-tall")]
 
@@ -75,6 +78,8 @@ class ConsoleApp(App[None]):
         self.failure: str | None = None
         self.animation_level = "none"
         self._acting: list[str] = []
+        self._held_keys: list[events.Key] | None = None
+        self._patience = 0
         self.first_shown = asyncio.Event()
         for theme in OWN_THEMES:
             self.register_theme(theme)
@@ -195,7 +200,33 @@ class ConsoleApp(App[None]):
             too_early = event.time < screen.accepts_input_after
             if too_early or (isinstance(event, events.Paste) and not screen.takes_paste):
                 return
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            if self._held_keys is not None:
+                self._held_keys.append(event)
+                return
+            if self._opens_text(event.key):
+                self._held_keys = []
+                self._patience = _TEXT_PATIENCE
+                self.set_timer(_TEXT_POLL, self._release_keys)
         await super().on_event(event)
+
+    def _opens_text(self, key: str) -> bool:
+        """Say whether `key` opens an entry: what is typed behind it in the same burst is text, not commands."""
+        if not isinstance(self.screen, ActionScreen) or isinstance(self.focused, Input):
+            return False
+        bound = self.screen.active_bindings.get(key)
+        return bound is not None and bound.enabled and bound.binding.action in _OPEN_TEXT
+
+    async def _release_keys(self) -> None:
+        """Hand on the keys that were held, once the entry is there to take them."""
+        self._patience -= 1
+        if not isinstance(self.focused, Input) and self._patience > 0:
+            self.set_timer(_TEXT_POLL, self._release_keys)
+            return
+        held, self._held_keys = self._held_keys or [], None
+        if isinstance(self.focused, Input):
+            for event in held:
+                await super().on_event(event)
 
     def on_key(self, event: events.Key) -> None:
         """Say why a greyed key does nothing."""

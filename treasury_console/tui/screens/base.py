@@ -91,6 +91,10 @@ class ActionScreen(Screen[Any]):
         self.show_situation(self.console_app.situation)
         self._show_footer()
 
+    def on_screen_suspend(self) -> None:
+        """Take away what was told on this screen: it would hide what the next one says."""
+        self.app.clear_notifications()
+
     def on_resize(self) -> None:
         """See anew what can be done at this size."""
         self.refresh_bindings()

@@ -157,7 +157,7 @@ class ResolutionScreen(ActionScreen, ModalScreen[None]):
         if self.stage is Stage.ACTING:
             return f"{self.action.value} of {self.txn_id} is running; wait until it has ended"
         if action.id == "go-on" and self.stage not in {Stage.EVIDENCE, Stage.OVER}:
-            return "the step asks for an answer"
+            return "type the answer that the step asks for, then Enter; Esc leaves"
         return None
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
@@ -207,6 +207,7 @@ class ResolutionScreen(ActionScreen, ModalScreen[None]):
     def _enter(self, stage: Stage, text: list[Line] | None, question: list[Line]) -> None:
         """Show a step. Keys count for it from the moment it is on the screen; a confirmation dwells longer."""
         self.accepts_input_after = NEVER
+        self.app.clear_notifications()
         self.stage = stage
         if text is not None:
             self.text.show(text)
