@@ -29,7 +29,9 @@ _PROTOCOLS = ("holds",)
 _T = TypeVar("_T")
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 _PLAIN_PATH = re.compile(r"[\w./~-]*")
-_SECRET_PARAMETER = re.compile(r"(?i)((?:password|passwd|secret|token|sslpassword)=)[^&]*")
+_SECRET_PARAMETER = re.compile(
+    r"(?i)([?&](?!(?:user|host|port|dbname|sslmode|application_name|connect_timeout|target_session_attrs)=)[^=&]*=)[^&]*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,17 @@ def load_settings(
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
     """Return the settings in force. Raise ConfigurationError, in one sentence, for anything that cannot be used."""
+    try:
+        return _loaded(file, profile, database_url, environment)
+    except (OSError, RuntimeError, ValueError, OverflowError) as error:
+        raise ConfigurationError(
+            f"the configuration cannot be used ({type(error).__name__}): a path or value in it is malformed"
+        ) from error
+
+
+def _loaded(
+    file: Path | None, profile: str | None, database_url: str | None, environment: Mapping[str, str] | None
+) -> Settings:
     environment = os.environ if environment is None else environment
     path, document = _read_file(file, environment)
     name, name_source = _profile_name(profile, environment, document)

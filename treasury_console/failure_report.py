@@ -19,7 +19,7 @@ from treasury_console.domain.text import safe_text
 INTERNAL_ERROR = 70
 """EX_SOFTWARE: the exit status of a failure nobody foresaw."""
 
-_URL_PASSWORD = re.compile(r"(?i)([a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s@]*@")
+_URL_PASSWORD = re.compile(r"(?i)([a-z][a-z0-9+.-]{0,20}://[^\s:/@]*):[^\s@]*@")
 _NAMED_SECRET = re.compile(r"(?i)((?:password|passwd|passphrase|secret|token|api_?key)['\"]?\s*[=:]\s*)\S+")
 
 

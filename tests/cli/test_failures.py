@@ -116,3 +116,17 @@ def test_an_act_is_not_stopped_by_a_progress_message_that_nobody_reads(line: Com
         os.close(writer)
     assert ended.returncode == 0
     assert line.scratch.balances()["agent_2"] == 100_100
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_a_stream_that_is_closed_does_not_change_what_a_command_does(line: CommandLine, closed: str) -> None:
+    command = f'"$0" -m treasury_console.cli --config "$1" audit verify {closed}'
+    ended = subprocess.run(
+        ["sh", "-c", command, sys.executable, str(line.config)],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 0
+    assert b"Traceback" not in ended.stderr

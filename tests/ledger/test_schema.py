@@ -144,7 +144,7 @@ def test_an_older_schema_is_refused_until_it_is_initialised(scratch: ScratchTrea
 
 def test_a_treasury_that_is_not_initialised_is_refused(empty: ScratchTreasury) -> None:
     empty.take_away("treasury")
-    with pytest.raises(ConfigurationError, match="database treasury is not initialised; run treasury-cli init"):
+    with pytest.raises(ConfigurationError, match="database treasury has no file; run treasury-cli init"):
         open_treasury(empty.settings)
     assert not empty.file("treasury").exists()
 

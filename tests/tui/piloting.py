@@ -20,7 +20,7 @@ from treasury_console.tui.watch import Timing
 QUICK = Timing(poll=0.02, dwell=0.0, retry_first=0.02, retry_most=0.05)
 """Polls often, and takes a confirmation's keys as soon as it can be seen."""
 
-_PATIENCE = 400
+_PATIENCE = 2000
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,17 @@ def test_q_ends_with_status_0_and_a_restored_terminal(scene: ScratchTreasury) ->
         assert_restored(terminal)
 
 
+def test_bytes_that_are_no_text_do_not_end_it(scene: ScratchTreasury) -> None:
+    """A Latin-1 key and an old terminal's mouse report."""
+    with on_terminal(database(scene), home=scene.folder) as terminal:
+        terminal.until_shown("q quit")
+        terminal.send(b"\xe9\xe8j\x1b[M\xff\xff\xff")
+        terminal.until_quiet()
+        terminal.send(b"q")
+        assert terminal.wait() == 0
+        assert_restored(terminal)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_signal_ends_it_with_a_restored_terminal(scene: ScratchTreasury, number: signal.Signals) -> None:
     with on_terminal(database(scene), home=scene.folder) as terminal:
@@ -293,7 +304,7 @@ def test_initialising_is_offered_and_not_forced(tmp_path: Path, answer: bytes) -
         terminal.until_shown("Initialise now? [y/N]")
         terminal.send(answer)
         assert terminal.wait() == 2
-        assert "error: database treasury is not initialised" in terminal.text
+        assert "error: database treasury has no file" in terminal.text
     assert not file.exists()
 
 

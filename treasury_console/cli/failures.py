@@ -61,6 +61,13 @@ def report_usage(error: click.ClickException) -> ExitStatus:
     return ExitStatus.USAGE
 
 
+def open_missing_streams() -> None:
+    """Give standard streams that were closed before the start to nowhere: no file may be opened in their place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 (open to the end)
+
+
 def tolerate_any_text() -> None:
     """Write characters that the terminal's encoding lacks as escapes, instead of failing on them."""
     for stream in (sys.stdout, sys.stderr):

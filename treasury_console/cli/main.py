@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from treasury_console import __version__
-from treasury_console.cli.failures import failures_reported, flush_output, report_usage, tolerate_any_text
+from treasury_console.cli.failures import (
+    failures_reported,
+    flush_output,
+    open_missing_streams,
+    report_usage,
+    tolerate_any_text,
+)
 from treasury_console.cli.session import Session
 from treasury_console.domain.errors import ExitStatus
 
@@ -162,6 +168,7 @@ def main() -> NoReturn:
     every database is closed and every stream flushed.
     """
     gc.set_threshold(GC_THRESHOLD, 50, 50)
+    open_missing_streams()
     status: object = ExitStatus.DONE
     try:
         cli.main()

@@ -144,7 +144,7 @@ def demo_command(directory: str, walk: bool) -> int:
     from treasury_console.demo.record import RECORD_FILE, load_demo
 
     place = Path(directory)
-    if (place / RECORD_FILE).is_file():
+    if os.path.isfile(place / RECORD_FILE):  # noqa: PTH113 (Path.is_file raises without permission)
         if walk:
             raise Refused(f"{safe_text(directory, 60)} holds a demo already; --walk needs a new directory")
         say("This demo was made before; it is used as it is now.")

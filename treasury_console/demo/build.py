@@ -6,6 +6,7 @@ environment's TREASURY_* variables are not read, so that a demo can never write 
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -243,8 +244,12 @@ def _prepare(directory: Path) -> bool:
     try:
         directory.mkdir(mode=0o700, parents=True)
     except FileExistsError:
-        if not directory.is_dir() or any(directory.iterdir()):
-            raise Refused(f"{shown} is there already and not an empty directory; name a new one") from None
+        try:
+            is_free = directory.is_dir() and not any(directory.iterdir()) and os.access(directory, os.W_OK)
+        except OSError:
+            is_free = False
+        if not is_free:
+            raise Refused(f"{shown} is there already and not an empty directory to write in; name a new one") from None
         return False
     except OSError as error:
         raise Refused(f"the directory {shown} cannot be made: {error.strerror}") from None

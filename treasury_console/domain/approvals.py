@@ -21,7 +21,7 @@ class IncidentPattern:
     def __post_init__(self) -> None:
         try:
             re.compile(self.pattern)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise InvalidRequest(f"the incident pattern {safe_text(self.pattern, 60)!r} is wrong: {error}") from None
 
     def matches(self, incident_id: str) -> bool:

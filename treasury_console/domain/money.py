@@ -107,5 +107,6 @@ class Currencies:
             raise InvalidRequest(f"currency {safe_text(code, 20)!r} is not known; use one of {known}") from None
 
     def format(self, minor: int, code: str) -> str:
-        """Return `minor` units of the currency `code` as a plain decimal."""
-        return self[code].format(minor)
+        """Return `minor` units of the currency `code` as a plain decimal; of an unknown one, as what they are."""
+        currency = self.by_code.get(code)
+        return f"{minor} minor units" if currency is None else currency.format(minor)

@@ -52,6 +52,7 @@ class Database:
         self.name = name
         self.engine = engine
         self.file = file
+        self._identity: tuple[str, str] | None = None
         self._watch: PoolProxiedConnection | None = None
         self._watched_file: FileIdentity | None = None
 
@@ -91,6 +92,28 @@ class Database:
                 return int(version) + ((file[1] if file else 0) << 32)
             finally:
                 cursor.close()
+
+    def expect_identity(self, query: str, identity: str) -> None:
+        """From now on refuse every new connection on which `query` does not answer `identity`.
+
+        A file can be replaced while it is in use, and a URL can come to lead elsewhere.
+        """
+        if self._identity is None:
+            event.listen(self.engine, "connect", self._check_identity)
+        self._identity = (query, identity)
+
+    def _check_identity(self, connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        if self._identity is None:
+            return
+        query, identity = self._identity
+        cursor = connection.cursor()
+        try:
+            cursor.execute(query)
+            row = cursor.fetchone()
+        finally:
+            cursor.close()
+        if row is None or row[0] != identity:
+            raise Unreachable(f"database {self.name} is another database now; check its file and its URL")
 
     def close(self) -> None:
         """Close every connection."""

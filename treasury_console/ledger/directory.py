@@ -33,6 +33,11 @@ def all_agents(connection: Connection) -> Iterable[tuple[str, str]]:
         yield row.agent_id, row.shard
 
 
+def shards_in_use(connection: Connection) -> set[str]:
+    """Return the shards on which agents are placed."""
+    return set(connection.execute(select(agents.c.shard).distinct()).scalars())
+
+
 def count_agents_on(connection: Connection, shard: str) -> int:
     """Return how many agents are placed on `shard`."""
     query = select(func.count()).select_from(agents).where(agents.c.shard == shard)

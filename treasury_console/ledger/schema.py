@@ -50,7 +50,7 @@ def schema_version(database: Database) -> str | None:
             version: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
             return version
     except Unreachable:
-        if _is_missing_file(database):
+        if is_missing(database):
             return None
         raise
 
@@ -114,6 +114,33 @@ def find_treasury_identity(connection: Connection) -> str | None:
     return connection.execute(select(treasury_identity.c.treasury_id)).scalar_one_or_none()
 
 
-def _is_missing_file(database: Database) -> bool:
+def expect_treasury(database: Database, treasury_id: str) -> None:
+    """Refuse every new connection to `database` that leads to another treasury."""
+    database.expect_identity("SELECT treasury_id FROM treasury_identity", treasury_id)
+
+
+def expect_shard(database: Database, name: str, treasury_id: str) -> None:
+    """Refuse every new connection to `database` that leads to another shard or treasury."""
+    database.expect_identity("SELECT name || ' of ' || treasury_id FROM shard_identity", f"{name} of {treasury_id}")
+
+
+def is_missing(database: Database) -> bool:
+    """Say whether the database is a file that is not there, or is there and empty."""
     path = database.file
-    return path is not None and not path.exists()
+    if path is None:
+        return False
+    try:
+        return path.stat().st_size == 0
+    except OSError:
+        return True
+
+
+def left_behind(database: Database) -> Path | None:
+    """Return a write-ahead log or journal that lies beside a file that is not there: part of a database that was."""
+    if database.file is None or not is_missing(database):
+        return None
+    for suffix in ("-wal", "-journal"):
+        beside = database.file.with_name(database.file.name + suffix)
+        if beside.exists() and beside.stat().st_size > 0:
+            return beside
+    return None

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from treasury_console.domain.errors import Fenced
+from treasury_console.domain.errors import Fenced, StoreCorrupt
 from treasury_console.domain.transactions import (
     Branch,
     BranchVote,
@@ -24,7 +24,7 @@ from treasury_console.domain.transactions import (
     Transaction,
     Vote,
 )
-from treasury_console.ledger.columns import AnyRow
+from treasury_console.ledger.columns import AnyRow, UtcInstant
 from treasury_console.ledger.database import insert_if_absent, restricted
 from treasury_console.ledger.treasury_tables import branches, coordinators, decisions, transactions
 
@@ -297,20 +297,31 @@ def transactions_of(connection: Connection, participant: str, since: datetime) -
 def _record_query() -> Select[*tuple[Any, ...]]:
     return select(
         transactions,
-        coordinators.c.lease_until,
+        # A coordinator that is not on record has no lease: it ended when the transaction began.
+        func.coalesce(coordinators.c.lease_until, transactions.c.created_at, type_=UtcInstant).label("lease_until"),
         decisions.c.decision,
         decisions.c.decided_by,
         decisions.c.decided_at,
         decisions.c.approval,
     ).select_from(
-        transactions.join(coordinators, coordinators.c.coordinator_id == transactions.c.coordinator_id).outerjoin(
+        transactions.outerjoin(coordinators, coordinators.c.coordinator_id == transactions.c.coordinator_id).outerjoin(
             decisions, decisions.c.txn_id == transactions.c.txn_id
         )
     )
 
 
 def _load(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[TransactionRecord]:
-    rows = connection.execute(query).all()
+    try:
+        rows = connection.execute(query).all()
+        return _records(connection, rows)
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise StoreCorrupt(
+            f"a transaction's record in the treasury database cannot be read ({type(error).__name__}): someone changed "
+            "it; restore the database from a backup"
+        ) from error
+
+
+def _records(connection: Connection, rows: Sequence[AnyRow]) -> list[TransactionRecord]:
     branch_rows: dict[str, list[AnyRow]] = {}
     in_order = select(branches).order_by(branches.c.txn_id, branches.c.position)
     for part in restricted(in_order, branches.c.txn_id, [row.txn_id for row in rows]):

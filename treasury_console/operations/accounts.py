@@ -14,7 +14,7 @@ from treasury_console.domain.transactions import check_agent_id
 from treasury_console.ledger.accounts import accounts_of, list_accounts, open_account
 from treasury_console.ledger.audit_log import append_event
 from treasury_console.ledger.directory import register_agent, shards_of
-from treasury_console.operations.treasury import Treasury
+from treasury_console.operations.treasury import Treasury, require_all_shards
 from treasury_console.twophase.resource_manager import Shard
 
 
@@ -70,6 +70,7 @@ def list_all_accounts(treasury: Treasury, currency: str | None = None) -> list[A
     """Return every account (of `currency`, if given), by agent and currency."""
     if currency is not None:
         currency = treasury.settings.currencies[currency].code
+    require_all_shards(treasury)
     found = []
     for shard in treasury.shards.values():
         with shard.database.snapshot() as connection:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from treasury_console.domain.audit import AuditRecord, Details, Phase
 from treasury_console.domain.durations import iso_utc
-from treasury_console.domain.errors import InvalidRequest, Refused, Unreachable
+from treasury_console.domain.errors import InvalidRequest, Refused, UnknownId, Unreachable
 from treasury_console.domain.resolution import (
     Action,
     BranchEvidence,
@@ -338,5 +338,5 @@ def _confirmation(
 def _verify(treasury: Treasury, participants: tuple[str, ...]) -> Verification | None:
     try:
         return verify_agents(treasury, participants)
-    except Unreachable:
+    except (Unreachable, UnknownId):
         return None

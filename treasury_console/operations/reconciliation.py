@@ -34,7 +34,7 @@ from treasury_console.ledger.runs import RunRecord, record_run
 from treasury_console.ledger.transactions import find_transactions, list_pending, transactions_of
 from treasury_console.operations.accounts import locate_agents, shard_of_agent
 from treasury_console.operations.transaction_check import Ledgers, TransactionCheck, check_transactions
-from treasury_console.operations.treasury import Treasury
+from treasury_console.operations.treasury import Treasury, require_all_shards
 from treasury_console.operations.verification import account_findings, running_balance_finding, verify_accounts
 
 FULL, AGENT = "full", "agent"
@@ -69,6 +69,7 @@ def reconcile_full(
     if day is not None and day > started.date():
         raise InvalidRequest(f"{day} has not begun in UTC, so it cannot be reconciled yet")
     cut = end_of_utc_day(day) if day is not None and day < started.date() else None
+    require_all_shards(treasury)
     with ExitStack() as stack:
         ledgers = _open_ledgers(treasury, stack)
         on_progress("Checking balances")

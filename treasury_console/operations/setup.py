@@ -20,6 +20,8 @@ from treasury_console.ledger.schema import (
     ensure_treasury_identity,
     find_shard_identity,
     find_treasury_identity,
+    is_missing,
+    left_behind,
     migrate,
     schema_version,
 )
@@ -39,6 +41,7 @@ def initialise(
     settings: Settings, *, clock: Clock = utc_now, randomness: Random | None = None
 ) -> list[InitialisedDatabase]:
     """Create or migrate every database; raise Unreachable or ConfigurationError for the first that cannot be."""
+    _refuse_lost_databases(settings)
     with open_treasury(settings, clock=clock, randomness=randomness, create=True, check_schema=False) as treasury:
         treasury.require_write("init")
         for database in (treasury.store, *(shard.database for shard in treasury.shards.values())):
@@ -73,6 +76,36 @@ def _is_initialised(database: Database, kind: SchemaKind) -> bool:
     find_identity = find_treasury_identity if kind is SchemaKind.TREASURY else find_shard_identity
     with database.snapshot() as connection:
         return find_identity(connection) is not None
+
+
+def _refuse_lost_databases(settings: Settings) -> None:
+    """Raise Refused, before anything is touched, if a database that is missing was there before.
+
+    A new file in its place would hide the loss, and SQLite would delete the log that lies beside it.
+    """
+    with open_treasury(settings, check_schema=False) as treasury:
+        for database in (treasury.store, *(shard.database for shard in treasury.shards.values())):
+            log = left_behind(database)
+            if log is not None:
+                raise Refused(
+                    f"the file of database {database.name} is missing, yet its log {safe_text(str(log), 99)} is not; "
+                    "restore the file before anything else"
+                )
+        if not is_missing(treasury.store):
+            return
+        for shard in treasury.shards.values():
+            if _belongs_to_a_treasury(shard.database):
+                raise Refused(
+                    f"the file of database treasury is missing, yet shard {shard.name} belongs to a treasury; "
+                    "restore it from a backup or correct its URL"
+                )
+
+
+def _belongs_to_a_treasury(shard: Database) -> bool:
+    if schema_version(shard) is None:
+        return False
+    with shard.snapshot() as connection:
+        return find_shard_identity(connection) is not None
 
 
 def _refuse_lost_shards(treasury: Treasury) -> None:

@@ -19,12 +19,16 @@ from treasury_console.domain.ids import IdSource
 from treasury_console.domain.text import safe_text
 from treasury_console.ledger.audit_log import append_event
 from treasury_console.ledger.database import Database, SqliteOptions, open_database
+from treasury_console.ledger.directory import shards_in_use
 from treasury_console.ledger.schema import (
     NEWEST_VERSION,
     SchemaKind,
     check_shard_identity,
+    expect_shard,
+    expect_treasury,
     find_shard_identity,
     find_treasury_identity,
+    is_missing,
     schema_version,
 )
 from treasury_console.ledger.transactions import TransactionRecord, find_transaction
@@ -168,6 +172,7 @@ def _check_schema(treasury: Treasury) -> None:
         treasury_id = find_treasury_identity(connection)
     if treasury_id is None:
         raise ConfigurationError("database treasury is not initialised to the end; run treasury-cli init")
+    expect_treasury(treasury.store, treasury_id)
     for shard in treasury.shards.values():
         try:
             if schema_version(shard.database) is None:
@@ -180,12 +185,28 @@ def _check_schema(treasury: Treasury) -> None:
         if identity is None:
             raise ConfigurationError(f"database {shard.name} is not initialised to the end; run treasury-cli init")
         check_shard_identity(identity, shard.name, treasury_id)
+    for shard in treasury.shards.values():
+        expect_shard(shard.database, shard.name, treasury_id)
+
+
+def require_all_shards(treasury: Treasury) -> None:
+    """Raise Unreachable if agents live on a shard that is not in the configuration: what is on it would be left out."""
+    with treasury.store.snapshot() as connection:
+        unknown = sorted(shards_in_use(connection) - set(treasury.shards))
+    if unknown:
+        raise Unreachable(
+            f"agents live on shard {safe_text(unknown[0], 40)}, which is not in the configuration; add it there"
+        )
 
 
 def check_version(database: Database, kind: SchemaKind) -> None:
     """Raise ConfigurationError unless the database is at the schema version this program knows."""
     version, newest = schema_version(database), NEWEST_VERSION[kind]
     if version is None:
+        if is_missing(database):
+            raise ConfigurationError(
+                f"database {database.name} has no file; run treasury-cli init if it is new, else restore it"
+            )
         raise ConfigurationError(f"database {database.name} is not initialised; run treasury-cli init")
     if version < newest:
         raise ConfigurationError(

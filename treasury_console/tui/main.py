@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +41,9 @@ Environment: TREASURY_CONFIG, TREASURY_PROFILE, TREASURY_DATABASE_URL, NO_COLOR.
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit: the entry point of the console script."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    status = run(sys.argv[1:] if arguments is None else arguments)
+    _let_lost_streams_go()
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -57,6 +61,18 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         say(f"error: {report_failure(error)}")
         return INTERNAL_ERROR
+
+
+def _let_lost_streams_go() -> None:
+    """Send what cannot be written any more nowhere: flushing it at the end would change the exit status to 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -156,6 +172,13 @@ def _offer_to_initialise(settings: Settings, refusal: ConfigurationError, ask: C
         say(f"{safe_text(database.name)}: {database.version_before or 'new'} -> {database.version}")
 
 
+def _take_any_bytes() -> None:
+    """Read bytes that are no UTF-8 as replacement characters: Textual's strict decoder would end the app."""
+    from textual.drivers import linux_driver
+
+    vars(linux_driver)["getincrementaldecoder"] = lambda encoding: partial(getincrementaldecoder(encoding), "replace")
+
+
 def _run_app(treasury: Treasury, options: argparse.Namespace) -> int:
     if options.low_bandwidth:
         for name, value in _NO_FRAMES.items():
@@ -169,6 +192,7 @@ def _run_app(treasury: Treasury, options: argparse.Namespace) -> int:
 
         write_screenshot(treasury, options.screenshot, SCREENSHOT_SIZE)
         return int(ExitStatus.DONE)
+    _take_any_bytes()
     app = ConsoleApp(treasury, low_bandwidth=options.low_bandwidth)
     app.run(mouse=not options.low_bandwidth)
     if app.failure is not None:

@@ -72,6 +72,7 @@ class OverviewWatch:
         self._failing_since: datetime | None = None
         self._retry = timing.retry_first
         self._wanted = True
+        self._last_report: tuple[str, str] | None = None
         self.reads = 0
 
     def want_read(self) -> None:
@@ -91,6 +92,8 @@ class OverviewWatch:
             overview = self._read()
         except TreasuryError as error:
             return self._failed(str(error))
+        except Exception as error:
+            return self._failed(self._reported(error))
         took = self._seconds() - now
         self._token = token
         self._failing_since = None
@@ -107,6 +110,13 @@ class OverviewWatch:
     def _read(self) -> Overview:
         self.reads += 1
         return read_overview(self._treasury)
+
+    def _reported(self, error: Exception) -> str:
+        """Report a failure nobody foresaw; the same one again and again only once."""
+        what = f"{type(error).__name__}: {error}"
+        if self._last_report is None or self._last_report[0] != what:
+            self._last_report = (what, report_failure(error))
+        return self._last_report[1]
 
     def _failed(self, reason: str) -> Stale:
         if self._failing_since is None:
