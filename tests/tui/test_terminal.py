@@ -322,7 +322,7 @@ def test_read_only_never_offers_to_initialise(tmp_path: Path) -> None:
     file = tmp_path / "treasury.sqlite"
     with on_terminal(["--read-only", "--database", f"sqlite:///{file}"], home=tmp_path) as terminal:
         assert terminal.wait() == 2
-        assert "is not initialised" in terminal.text
+        assert "has no file" in terminal.text
         assert "[y/N]" not in terminal.text
 
 
