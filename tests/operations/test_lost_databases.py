@@ -10,10 +10,11 @@ import pytest
 
 from tests.operations.forcing import ALL_PREPARED, APPROVED
 from tests.treasuries import ALICE, BOB, ScratchTreasury, stuck
-from treasury_console.domain.errors import Refused, Unreachable
+from treasury_console.domain.errors import Refused, StoreCorrupt, Unreachable
 from treasury_console.domain.resolution import Action
 from treasury_console.domain.transactions import Decision
 from treasury_console.operations.accounts import list_all_accounts
+from treasury_console.operations.doctor import Health, diagnose
 from treasury_console.operations.force import force
 from treasury_console.operations.payments import transfer
 from treasury_console.operations.reconciliation import reconcile_full
@@ -98,3 +99,20 @@ def test_a_transaction_whose_coordinator_is_not_on_record_is_still_listed(
     scratch.tamper("treasury", "DELETE FROM coordinators")
     [row] = list_transactions(treasury)
     assert (row.txn_id, row.coordinator_alive) == (txn_id, False)
+
+
+def test_doctor_names_the_shard_that_is_left_out(scratch: ScratchTreasury) -> None:
+    without = replace(scratch.settings, shards=scratch.settings.shards[:1])
+    [shards] = [found for found in diagnose(without, clock=scratch.clock) if found.subject == "shards"]
+    assert (shards.health, shards.unreachable) == (Health.FAIL, True)
+    assert "shard-2" in shards.message
+
+
+@pytest.mark.parametrize("damage", ["kind = 'x'", "created_at = 'noon'", f"created_at = {2**63 - 1}"])
+def test_a_record_that_cannot_be_read_is_a_sentence_and_no_crash(
+    scratch: ScratchTreasury, treasury: Treasury, damage: str
+) -> None:
+    stuck(scratch, ALL_PREPARED)
+    scratch.tamper("treasury", f"UPDATE transactions SET {damage}")
+    with pytest.raises(StoreCorrupt, match="cannot be read"):
+        list_transactions(treasury)

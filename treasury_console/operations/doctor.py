@@ -31,7 +31,14 @@ from treasury_console.ledger.schema import (
 )
 from treasury_console.ledger.transactions import list_pending
 from treasury_console.operations.audit import verify_trail
-from treasury_console.operations.treasury import Clock, Treasury, check_version, open_treasury, utc_now
+from treasury_console.operations.treasury import (
+    Clock,
+    Treasury,
+    check_version,
+    open_treasury,
+    require_all_shards,
+    utc_now,
+)
 
 OLDEST_SQLITE = (3, 35, 0)
 ENOUGH_SPACE = 1 << 30
@@ -220,6 +227,7 @@ def _state(treasury: Treasury) -> Iterator[Diagnosis]:
     """Examine what the treasury database says."""
     try:
         yield _clock(treasury)
+        yield _shards_in_use(treasury)
         trail = verify_trail(treasury)
         if trail.ok:
             yield Diagnosis("audit trail", Health.OK, f"{trail.events} events, the chain is intact")
@@ -234,6 +242,14 @@ def _state(treasury: Treasury) -> Iterator[Diagnosis]:
         yield _pending(treasury)
     except TreasuryError as error:
         yield _unreachable(treasury.store, str(error))
+
+
+def _shards_in_use(treasury: Treasury) -> Diagnosis:
+    try:
+        require_all_shards(treasury)
+    except Unreachable as error:
+        return Diagnosis("shards", Health.FAIL, str(error), "add the shard to the profile", unreachable=True)
+    return Diagnosis("shards", Health.OK, "every shard that agents live on is in the configuration")
 
 
 def _clock(treasury: Treasury) -> Diagnosis:
