@@ -16,9 +16,6 @@ from platformdirs import user_state_path
 
 from treasury_console.domain.text import safe_text
 
-INTERNAL_ERROR = 70
-"""EX_SOFTWARE: the exit status of a failure nobody foresaw."""
-
 _URL_PASSWORD = re.compile(r"(?i)([a-z][a-z0-9+.-]{0,20}://[^\s:/@]*):[^\s@]*@")
 _NAMED_SECRET = re.compile(r"(?i)((?:password|passwd|passphrase|secret|token|api_?key)['\"]?\s*[=:]\s*)\S+")
 

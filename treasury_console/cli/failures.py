@@ -9,11 +9,8 @@ from contextlib import contextmanager, suppress
 
 import click
 
-from treasury_console.domain.errors import ExitStatus, TreasuryError
+from treasury_console.domain.errors import INTERNAL_ERROR, ExitStatus, TreasuryError
 from treasury_console.domain.text import safe_text
-
-INTERNAL_ERROR = 70
-"""EX_SOFTWARE: something happened that no rule foresaw."""
 
 OUTPUT_CLOSED = 141
 """What a shell reports for a program that SIGPIPE ended: whoever read the output has gone."""

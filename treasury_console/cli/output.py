@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from treasury_console.cli.failures import INTERNAL_ERROR, fail, say
+from treasury_console.cli.failures import fail, say
+from treasury_console.domain.errors import INTERNAL_ERROR
 from treasury_console.domain.text import safe_text
 
 if TYPE_CHECKING:

@@ -21,6 +21,10 @@ class ExitStatus(IntEnum):
     UNREACHABLE = 5
 
 
+INTERNAL_ERROR = 70
+"""EX_SOFTWARE: the exit status of a failure that nobody foresaw, which is a defect of the program."""
+
+
 class TreasuryError(Exception):
     """A failure a person is told about in one sentence; never shown as a traceback."""
 

@@ -22,10 +22,10 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
+from treasury_console.configuration import SQLITE_SCHEME
 from treasury_console.domain.errors import ConfigurationError, Unreachable
 from treasury_console.domain.text import safe_text
 
-SQLITE_SCHEME = "sqlite:///"
 FileIdentity = tuple[int, int]
 
 CHUNK = 400

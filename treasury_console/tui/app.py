@@ -17,8 +17,9 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input
 
+from treasury_console.domain.errors import INTERNAL_ERROR
 from treasury_console.domain.text import safe_text
-from treasury_console.failure_report import INTERNAL_ERROR, report_failure
+from treasury_console.failure_report import report_failure
 from treasury_console.operations.treasury import Treasury
 from treasury_console.tui.actions import BY_METHOD, Scope, bindings_for, check_keys, key_display, key_of
 from treasury_console.tui.palette import ActionCommands

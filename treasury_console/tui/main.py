@@ -14,9 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from treasury_console import __version__
-from treasury_console.domain.errors import ConfigurationError, ExitStatus, InvalidRequest, TreasuryError
+from treasury_console.domain.errors import (
+    INTERNAL_ERROR,
+    ConfigurationError,
+    ExitStatus,
+    InvalidRequest,
+    TreasuryError,
+)
 from treasury_console.domain.text import safe_text
-from treasury_console.failure_report import INTERNAL_ERROR, report_failure
+from treasury_console.failure_report import report_failure
 from treasury_console.tui.saying import say
 
 if TYPE_CHECKING:
