@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.treasuries import ALICE, BOB, CAROL, OPENING_BALANCE, ScratchTreasury
 from treasury_console.domain.accounts import Account
-from treasury_console.domain.errors import InvalidRequest, UnknownId, Unreachable
+from treasury_console.domain.errors import ConfigurationError, InvalidRequest, UnknownId, Unreachable
+from treasury_console.domain.money import Currencies, Currency
 from treasury_console.operations.accounts import list_all_accounts, open_accounts, show_accounts
-from treasury_console.operations.treasury import Treasury
+from treasury_console.operations.treasury import Treasury, open_treasury
 
 
 def test_a_new_account_is_empty(treasury: Treasury) -> None:
@@ -108,3 +111,14 @@ def test_an_agent_whose_shard_is_not_configured_is_refused(scratch: ScratchTreas
     treasury = scratch.open(shards=scratch.settings.shards[:1])
     with pytest.raises(UnknownId, match="agent_2 is on shard shard-2, which is not in the configuration"):
         show_accounts(treasury, BOB)
+
+
+def test_a_currency_keeps_the_scale_its_amounts_are_stored_with(scratch: ScratchTreasury) -> None:
+    """With another scale every stored amount would read a thousand times larger, and the next would be wrong."""
+    three = replace(scratch.settings, currencies=Currencies.with_extra([Currency("EUR", 3)]))
+    with open_treasury(three, clock=scratch.clock) as treasury:
+        open_accounts(treasury, ALICE, ["EUR"])
+    two = replace(scratch.settings, currencies=Currencies.with_extra([Currency("EUR", 2)]))
+    with pytest.raises(ConfigurationError, match="currency EUR is stored with scale 3, but the configuration says 2"):
+        open_treasury(two, clock=scratch.clock)
+    open_treasury(scratch.settings, clock=scratch.clock).close()

@@ -43,6 +43,13 @@ agents = Table(
     Column("opened_at", UtcInstant, nullable=False),
 )
 
+currency_scales = Table(
+    "currency_scales",
+    treasury_metadata,
+    Column("code", String(10), primary_key=True),
+    Column("scale", Integer, nullable=False),
+)
+
 coordinators = Table(
     "coordinators",
     treasury_metadata,

@@ -13,6 +13,7 @@ from treasury_console.domain.text import safe_text
 from treasury_console.domain.transactions import check_agent_id
 from treasury_console.ledger.accounts import accounts_of, list_accounts, open_account
 from treasury_console.ledger.audit_log import append_event
+from treasury_console.ledger.currencies import note_scales
 from treasury_console.ledger.directory import register_agent, shards_of
 from treasury_console.operations.treasury import Treasury, require_all_shards
 from treasury_console.twophase.resource_manager import Shard
@@ -46,6 +47,7 @@ def open_accounts(
         placed = register_agent(connection, agent_id, shard or _shard_by_hash(treasury, agent_id), now)
         if shard is not None and placed != shard:
             raise InvalidRequest(f"{safe_text(agent_id, 40)} is on shard {placed} already and cannot be moved")
+        note_scales(connection, [treasury.settings.currencies[code] for code in codes])
         append_event(
             connection,
             treasury.audit_record(

@@ -18,6 +18,7 @@ from treasury_console.domain.errors import ConfigurationError, Refused, UnknownI
 from treasury_console.domain.ids import IdSource
 from treasury_console.domain.text import safe_text
 from treasury_console.ledger.audit_log import append_event
+from treasury_console.ledger.currencies import stored_scales
 from treasury_console.ledger.database import Database, SqliteOptions, open_database
 from treasury_console.ledger.directory import shards_in_use
 from treasury_console.ledger.schema import (
@@ -170,9 +171,11 @@ def _check_schema(treasury: Treasury) -> None:
     check_version(treasury.store, SchemaKind.TREASURY)
     with treasury.store.snapshot() as connection:
         treasury_id = find_treasury_identity(connection)
+        scales = stored_scales(connection)
     if treasury_id is None:
         raise ConfigurationError("database treasury is not initialised to the end; run treasury-cli init")
     expect_treasury(treasury.store, treasury_id)
+    _check_scales(treasury, scales)
     for shard in treasury.shards.values():
         try:
             if schema_version(shard.database) is None:
@@ -187,6 +190,17 @@ def _check_schema(treasury: Treasury) -> None:
         check_shard_identity(identity, shard.name, treasury_id)
     for shard in treasury.shards.values():
         expect_shard(shard.database, shard.name, treasury_id)
+
+
+def _check_scales(treasury: Treasury, scales: Mapping[str, int]) -> None:
+    """Raise ConfigurationError if a currency has another scale than its stored amounts: every amount would be wrong."""
+    for code, scale in scales.items():
+        configured = treasury.settings.currencies.by_code.get(code)
+        if configured is not None and configured.scale != scale:
+            raise ConfigurationError(
+                f"currency {code} is stored with scale {scale}, but the configuration says {configured.scale}; "
+                "change it back"
+            )
 
 
 def require_all_shards(treasury: Treasury) -> None:

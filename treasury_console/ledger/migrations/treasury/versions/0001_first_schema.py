@@ -188,6 +188,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("txn_id", "participant", name=op.f("pk_branches")),
     )
     op.create_table(
+        "currency_scales",
+        sa.Column("code", sa.String(length=10), nullable=False),
+        sa.Column("scale", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("code", name=op.f("pk_currency_scales")),
+    )
+    op.create_table(
         "decisions",
         sa.Column("txn_id", sa.String(length=40), nullable=False),
         sa.Column("decision", sa.String(length=6), nullable=False),
