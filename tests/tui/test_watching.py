@@ -14,7 +14,7 @@ from tests.tui.piloting import QUICK, at_desk
 from treasury_console.operations.payments import deposit
 from treasury_console.operations.treasury import Treasury
 from treasury_console.tui import watch as watch_module
-from treasury_console.tui.watch import OverviewWatch, Refreshed, Stale, Timing
+from treasury_console.tui.watch import OverviewWatch, Refreshed, Stale, Timing, Watcher
 from treasury_console.twophase.steps import Step
 
 
@@ -173,3 +173,26 @@ async def test_a_defect_in_reading_leaves_the_console_running_with_a_report(
         desk.app.watcher.watch.want_read()
         await desk.until(lambda: "STALE" not in desk.text)
     assert list((scene.folder / "state" / "treasury-console").iterdir())
+
+
+def test_a_failure_nobody_foresaw_is_reported_once_however_often_it_returns(
+    treasury: Treasury, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[BaseException] = []
+
+    def broken(_treasury: Treasury) -> None:
+        raise RuntimeError("a defect")
+
+    def report(error: BaseException) -> str:
+        reports.append(error)
+        return "its report is in a file"
+
+    monkeypatch.setattr("treasury_console.tui.watch.read_overview", broken)
+    monkeypatch.setattr("treasury_console.tui.watch.report_failure", report)
+    watcher = Watcher(treasury, QUICK, lambda _news: None)
+    for _ in range(5):
+        watcher.watch.want_read()
+        news = watcher._polled()
+        assert isinstance(news, Stale)
+        assert news.reason == "its report is in a file"
+    assert len(reports) == 1

@@ -59,12 +59,6 @@ class Fenced(Refused):
     """The writer's epoch is no longer the transaction's: an operator fenced this coordinator (rule R5)."""
 
 
-class StillPending(TreasuryError):
-    """The act is recorded but not final yet; running it again finishes it."""
-
-    exit_status = ExitStatus.PENDING
-
-
 class Unreachable(TreasuryError):
     """A database or service did not answer. What it holds is unknown, never assumed failed (rule R3)."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -25,12 +25,6 @@ def shards_of(connection: Connection, agent_ids: Sequence[str]) -> dict[str, str
     """Return the shard of each of `agent_ids` that exists."""
     rows = connection.execute(_SHARDS_OF, {"of_agents": list(agent_ids)})
     return {row.agent_id: row.shard for row in rows}
-
-
-def all_agents(connection: Connection) -> Iterable[tuple[str, str]]:
-    """Yield (agent, shard) of every agent, by agent."""
-    for row in connection.execute(select(agents.c.agent_id, agents.c.shard).order_by(agents.c.agent_id)):
-        yield row.agent_id, row.shard
 
 
 def shards_in_use(connection: Connection) -> set[str]:

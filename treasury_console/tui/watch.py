@@ -92,8 +92,6 @@ class OverviewWatch:
             overview = self._read()
         except TreasuryError as error:
             return self._failed(str(error))
-        except Exception as error:
-            return self._failed(self._reported(error))
         took = self._seconds() - now
         self._token = token
         self._failing_since = None
@@ -111,12 +109,12 @@ class OverviewWatch:
         self.reads += 1
         return read_overview(self._treasury)
 
-    def _reported(self, error: Exception) -> str:
-        """Report a failure nobody foresaw; the same one again and again only once."""
+    def broke_off(self, error: Exception) -> Stale:
+        """Take note that a poll ended in a failure nobody foresaw; the same one again and again is reported once."""
         what = f"{type(error).__name__}: {error}"
         if self._last_report is None or self._last_report[0] != what:
             self._last_report = (what, report_failure(error))
-        return self._last_report[1]
+        return self._failed(self._last_report[1])
 
     def _failed(self, reason: str) -> Stale:
         if self._failing_since is None:
@@ -178,7 +176,7 @@ class Watcher:
         try:
             return self.watch.poll()
         except Exception as error:
-            return Stale(self._clock(), report_failure(error))
+            return self.watch.broke_off(error)
 
     def _tick(self) -> int:
         return int(self._clock().timestamp()) // self._timing.tick
